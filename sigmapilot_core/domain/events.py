@@ -36,7 +36,7 @@ class Direction(StrEnum):
 class Verdict(StrEnum):
     """Three values, never two: unknown never passes and is never replaced by a neutral number."""
 
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    PASS = "pass"
     FAIL = "fail"
     UNKNOWN = "unknown"
 
