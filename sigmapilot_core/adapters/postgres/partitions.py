@@ -1,0 +1,77 @@
+"""Monthly partitions of the tables that grow without bound, and their retention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from psycopg import sql
+
+
+@dataclass(frozen=True, slots=True)
+class Partitioned:
+    """A table partitioned by month; `by_ms` when its key is integer milliseconds rather than a timestamp."""
+
+    table: str
+    by_ms: bool
+
+
+PARTITIONED = (
+    Partitioned("history_fills", True),
+    Partitioned("marks_1m", False),
+    Partitioned("trades", True),
+    Partitioned("fills", True),
+    Partitioned("decision_logs", False),
+    Partitioned("decision_inputs", False),
+)
+
+
+def month_of(at: datetime) -> datetime:
+    """First instant of the month of `at`, UTC."""
+    return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def next_month(at: datetime) -> datetime:
+    """First instant of the following month, UTC."""
+    start = month_of(at)
+    return start.replace(year=start.year + 1, month=1) if start.month == 12 else start.replace(month=start.month + 1)
+
+
+def months_between(first: datetime, last: datetime) -> list[datetime]:
+    """All months that hold an instant of [first, last]."""
+    month, months = month_of(first), []
+    while month <= last:
+        months.append(month)
+        month = next_month(month)
+    return months
+
+
+def ensure_months(connection: sa.Connection, months: Iterable[datetime]) -> None:
+    """Create the partitions of the given months where they are missing; safe to call from several processes."""
+    raw = connection.connection.driver_connection
+    for start in months:
+        end = next_month(start)
+        for item in PARTITIONED:
+            name = f"{item.table}_y{start:%Y}m{start:%m}"
+            low, high = (_ms(start), _ms(end)) if item.by_ms else (start.isoformat(), end.isoformat())
+            statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
+                sql.Identifier(name), sql.Identifier(item.table), sql.Literal(low), sql.Literal(high)
+            )
+            # a plain IF NOT EXISTS still fails when two processes create the same name at once
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+            raw.execute(statement)  # type: ignore[union-attr]
+
+
+def ensure_between(connection: sa.Connection, first_ms: int, last_ms: int) -> None:
+    """Partitions for every month of an interval given in milliseconds since the epoch."""
+    ensure_months(connection, months_between(_at(first_ms), _at(last_ms)))
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
