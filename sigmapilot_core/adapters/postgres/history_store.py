@@ -1,0 +1,169 @@
+"""Fetched histories of traders: fills in execution order, facts for the filters, episodes built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from sigmapilot_core.adapters.postgres.bulk import write_rows
+from sigmapilot_core.adapters.postgres.partitions import ensure_between
+from sigmapilot_core.adapters.postgres.schema.model import history_fills, trader_facts
+from sigmapilot_core.domain.events import Fill, Source
+
+_FILL_COLUMNS = (
+    "address",
+    "time_ms",
+    "coin",
+    "tid",
+    "is_buy",
+    "px",
+    "sz",
+    "crossed",
+    "start_position",
+    "fee",
+    "closed_pnl",
+    "oid",
+    "hash",
+    "dir",
+    "twap_id",
+    "is_liquidation",
+    "known_since_ms",
+    "ordinal",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TraderFacts:
+    """What the requests of filters 5-7 answered for one trader; None is unknown, with the reason in `error`."""
+
+    address: str
+    asked_at: datetime
+    orders_per_day: float | None
+    has_sub_accounts: bool | None
+    has_major_fill: bool | None
+    fill_count: int
+    first_fill_at: datetime | None = None
+    last_fill_at: datetime | None = None
+    error: str | None = None
+
+
+def store_history(connection: sa.Connection, facts: TraderFacts, fills: Sequence[Fill], known_since_ms: int) -> int:
+    """Store one trader's fetched fills (those already there stay) and its facts; returns new fills."""
+    written = 0
+    if fills:
+        ensure_between(connection, min(f.time_ms for f in fills), max(f.time_ms for f in fills))
+        rows = (_fill_values(fill, known_since_ms, ordinal) for ordinal, fill in enumerate(fills))
+        written = write_rows(connection, history_fills, _FILL_COLUMNS, rows, "skip")
+    store_facts(connection, facts)
+    return written
+
+
+def store_facts(connection: sa.Connection, facts: TraderFacts) -> None:
+    """Overwrite the facts of one trader."""
+    columns = tuple(column.name for column in trader_facts.columns)
+    write_rows(connection, trader_facts, columns, [[getattr(facts, name) for name in columns]], "update")
+
+
+def read_facts(connection: sa.Connection) -> dict[str, TraderFacts]:
+    """Facts of every trader ever asked, by address."""
+    return {row["address"]: TraderFacts(**row) for row in connection.execute(sa.select(trader_facts)).mappings()}
+
+
+def _fill_values(fill: Fill, known_since_ms: int, ordinal: int) -> list[Any]:
+    return [
+        fill.user,
+        fill.time_ms,
+        fill.coin,
+        fill.tid,
+        fill.is_buy,
+        fill.px,
+        fill.sz,
+        fill.crossed,
+        fill.start_position,
+        fill.fee,
+        fill.closed_pnl,
+        fill.oid,
+        fill.hash,
+        fill.dir,
+        fill.twap_id,
+        fill.is_liquidation,
+        known_since_ms,
+        ordinal,
+    ]
+
+
+def iter_histories(connection: sa.Connection, users: Sequence[str] | None = None) -> Iterator[tuple[str, list[Fill]]]:
+    """Every trader's fetched fills in execution order, one trader at a time."""
+    table = history_fills
+    query = sa.select(table).order_by(table.c.address, table.c.time_ms, table.c.ordinal)
+    if users is not None:
+        query = query.where(table.c.address == sa.any_(sa.literal(list(users), sa.ARRAY(sa.Text))))
+    streamed = connection.execution_options(yield_per=20_000).execute(query)
+    current: str | None = None
+    held: list[Fill] = []
+    for row in streamed:
+        if row.address != current:
+            if current is not None:
+                yield current, held
+            current, held = row.address, []
+        held.append(_fill(row))
+    if current is not None:
+        yield current, held
+
+
+def _fill(row: Any) -> Fill:
+    return Fill(
+        user=row.address,
+        coin=row.coin,
+        is_buy=row.is_buy,
+        px=row.px,
+        sz=row.sz,
+        time_ms=row.time_ms,
+        tid=row.tid,
+        crossed=row.crossed,
+        hash=row.hash or "",
+        oid=row.oid,
+        start_position=row.start_position,
+        fee=row.fee,
+        closed_pnl=row.closed_pnl,
+        dir=row.dir,
+        twap_id=row.twap_id,
+        is_liquidation=row.is_liquidation,
+        source=Source.BACKFILL,
+        known_since_ms=row.known_since_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Net signed notional of one trader, asset and bucket: the raw material of correlation (spec 1.7)."""
+
+    address: str
+    coin: str
+    bucket: int
+    signed_notional: float
+
+
+def bucketed_notionals(
+    connection: sa.Connection, users: Iterable[str], since_ms: int, until_ms: int, bucket_ms: int
+) -> list[Act]:
+    """Net signed notional per (trader, asset, bucket) of [since, until), from live and fetched fills alike."""
+    query = sa.text(
+        """
+        SELECT address, coin, time_ms / :bucket_ms AS bucket, sum(CASE WHEN is_buy THEN px * sz ELSE -px * sz END)
+          FROM all_fills
+         WHERE address = ANY(:users) AND time_ms >= :since_ms AND time_ms < :until_ms
+         GROUP BY 1, 2, 3
+        """
+    )
+    bound = {"bucket_ms": bucket_ms, "users": sorted(users), "since_ms": since_ms, "until_ms": until_ms}
+    return [Act(a, c, int(b), float(n)) for a, c, b, n in connection.execute(query, bound)]
+
+
+def at(ms: int | None) -> datetime | None:
+    """Milliseconds since the epoch as an aware datetime; None stays None."""
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
