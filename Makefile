@@ -1,0 +1,64 @@
+# Two commands do everything on a fresh machine with Python 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo live test check lint types bench soak browser kafka realdata slow lock clean audit
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock requirements-bootstrap.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/sigmapilot demo
+
+live: setup
+	$(BIN)/sigmapilot up --mode live
+
+test: setup
+	$(BIN)/pytest
+
+check: setup lint types
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+slow: setup
+	$(BIN)/pytest -m slow --timeout 900
+
+realdata: setup
+	$(BIN)/pytest -m realdata --timeout 600
+
+browser: setup
+	$(BIN)/pytest -m browser --timeout 300
+
+kafka: setup
+	$(BIN)/pytest -m kafka --timeout 600
+
+soak: setup
+	$(BIN)/pytest -m soak --timeout 7200
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+audit: setup
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+# renews the pins; the output names no package index
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--universal --python-version 3.11 --upgrade --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
