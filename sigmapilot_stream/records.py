@@ -1,0 +1,108 @@
+"""What travels on the topics: flat, versioned by the topic's name, decimals as strings, instants in milliseconds.
+
+The JSON Schema of each stands in `schemas/`, generated from these types and compared by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class InputRecord(msgspec.Struct, frozen=True):
+    """One input of the decision step as it was journalled: its place in the order, its kind and its bytes.
+
+    kind: `frame` a message of the venue, `tick` the passing of time, `snapshot` a model snapshot that became active,
+    `primed` positions of one account asked from the venue, `account` state of our own (paper) account.
+    """
+
+    partition: str
+    seq: int
+    kind: Literal["frame", "tick", "snapshot", "primed", "account", "gap"]
+    received_ms: int
+    payload: bytes
+
+
+class SignalRecord(msgspec.Struct, frozen=True):
+    """A decision to act."""
+
+    decision_id: str
+    symbol: str
+    direction: Literal["long", "short"]
+    entry_price: float
+    stop_price: float
+    take_profit_price: float
+    notional_usd: float
+    n_traders: int
+    n_agreeing: int
+    effective_k: float
+    p_win: float
+    ev_net_r: float
+    snapshot_version: int
+    decided_ms: int
+
+
+class OutcomeRecord(msgspec.Struct, frozen=True):
+    """The end of a followed decision, in paper terms, after costs."""
+
+    ticket_id: str
+    symbol: str
+    closed_ms: int
+    result_r: float
+    closed_reason: Literal["stop", "take_profit", "opposite", "timeout"]
+
+
+class ScoreRecord(msgspec.Struct, frozen=True):
+    """Posterior of one pool trader."""
+
+    address: str
+    score: float
+    kappa: float
+    weight: float
+    rank: int
+    snapshot_version: int
+    ts_ms: int
+
+
+class CandidateRecord(msgspec.Struct, frozen=True):
+    """A trader that entered the pool."""
+
+    address: str
+    source: Literal["daily", "recording"]
+    rank: int
+    snapshot_version: int
+    ts_ms: int
+
+
+class IntentRecord(msgspec.Struct, frozen=True):
+    """Work for the executor of one trading account.
+
+    kind `enter` carries a signal; `tick` carries the market that open positions and stops are checked against.
+    """
+
+    account: str
+    kind: Literal["enter", "tick"]
+    at_ms: int
+    symbol: str
+    signal: SignalRecord | None = None
+    bids: tuple[tuple[str, str], ...] = ()
+    asks: tuple[tuple[str, str], ...] = ()
+    mark_px: str | None = None
+
+
+class ReportRecord(msgspec.Struct, frozen=True):
+    """What became of one order."""
+
+    account: str
+    client_order_id: str
+    decision_id: str
+    leg: Literal["entry", "stop", "take_profit", "timeout", "opposite"]
+    symbol: str
+    side: Literal["buy", "sell"]
+    status: str
+    filled_size: str
+    average_px: str | None
+    fee_usd: str | None
+    at_ms: int
+    error: str | None = None
