@@ -1,0 +1,257 @@
+"""How much two traders act alike: agreement over all their acts, per pair (spec 1.7).
+
+A trader's sign in an (asset, 5-minute bucket) is the sign of its net signed notional filled there. The clear form
+works on dictionaries and exact sums; `correlation_table` is the same on sparse matrices, held to it by a test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sigmapilot_core.domain.events import ZERO, Fill
+from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS, CorrelationParams
+
+Signs = dict[tuple[str, int], int]
+"""(coin, bucket) -> +1 or -1; buckets without a net trade are absent."""
+
+_DEFAULTS = CorrelationParams()
+_ROUNDING = 1e-9  # a float net below this share of the gross is an exact zero
+
+
+@dataclass(frozen=True, slots=True)
+class PairCorrelation:
+    """One row of `trader_corr`; addr_a < addr_b.
+
+    `rho` (cosine) is None below the minimum of `n_buckets` = min(n_a, n_b); `phi_common` in [-1, 1] is None below the
+    same minimum of `n_common`, and where one of both traded in one direction only.
+    """
+
+    addr_a: str
+    addr_b: str
+    rho: float | None
+    n_buckets: int
+    n_common: int
+    phi_common: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultRho:
+    """rho0 of the day. `is_limited` (the measured mean touched the limit) is an alert."""
+
+    value: float
+    n_measured: int
+    is_limited: bool
+
+
+def bucket_of(time_ms: int, bucket_minutes: int = _DEFAULTS.bucket_minutes) -> int:
+    """floor(time / bucket length), counted from the epoch."""
+    return time_ms // (bucket_minutes * MINUTE_MS)
+
+
+def window_ms(as_of_ms: int, params: CorrelationParams = _DEFAULTS) -> tuple[int, int]:
+    """[start, end) of the fills that count as of an instant."""
+    return as_of_ms - params.lookback_days * DAY_MS, as_of_ms
+
+
+def signs_of(fills: Iterable[Fill], as_of_ms: int, params: CorrelationParams = _DEFAULTS) -> dict[str, Signs]:
+    """Signs per trader from fills inside the lookback; every trader with a fill inside has an entry."""
+    start, end = window_ms(as_of_ms, params)
+    net: dict[str, dict[tuple[str, int], Decimal]] = {}
+    for fill in fills:
+        if start <= fill.time_ms < end:
+            per_bucket = net.setdefault(fill.user, {})
+            key = (fill.coin, bucket_of(fill.time_ms, params.bucket_minutes))
+            per_bucket[key] = per_bucket.get(key, ZERO) + fill.px * fill.signed_size
+    return {
+        user: {key: (1 if value > 0 else -1) for key, value in per_bucket.items() if value}
+        for user, per_bucket in net.items()
+    }
+
+
+def correlate(addr_a: str, a: Signs, addr_b: str, b: Signs, params: CorrelationParams = _DEFAULTS) -> PairCorrelation:
+    """rho = max(0, sum s_a s_b / sqrt(n_a n_b)) and phi over the common buckets, of one pair.
+
+    Errors: ValueError for a trader paired with itself.
+    """
+    if addr_a == addr_b:
+        raise ValueError(f"addr_a and addr_b must differ, got {addr_a} twice")
+    if addr_a > addr_b:
+        addr_a, a, addr_b, b = addr_b, b, addr_a, a
+    common = a.keys() & b.keys()
+    n_buckets = min(len(a), len(b))
+    rho = None
+    if n_buckets >= max(1, params.min_common_buckets):
+        rho = max(0.0, sum(a[key] * b[key] for key in common) / math.sqrt(len(a) * len(b)))
+    phi = _phi([(a[key], b[key]) for key in common], params)
+    return PairCorrelation(addr_a, addr_b, rho, n_buckets, len(common), phi)
+
+
+def correlations(
+    signs: Mapping[str, Signs], addresses: Iterable[str] | None = None, params: CorrelationParams = _DEFAULTS
+) -> tuple[PairCorrelation, ...]:
+    """All pairs of the addresses (default: all traders with signs), sorted; the clear form, quadratic."""
+    names = sorted(signs if addresses is None else set(addresses))
+    return tuple(
+        correlate(a, signs.get(a, {}), b, signs.get(b, {}), params) for i, a in enumerate(names) for b in names[i + 1 :]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationTable:
+    """All pairs of the sorted addresses as symmetric (n, n) arrays; NaN in `rho` and `phi_common` is unknown."""
+
+    addresses: tuple[str, ...]
+    rho: NDArray[np.float64]
+    n_buckets: NDArray[np.int64]
+    n_common: NDArray[np.int64]
+    phi_common: NDArray[np.float64]
+
+    def pairs(self) -> tuple[PairCorrelation, ...]:
+        """The rows of `trader_corr`, sorted."""
+        rows, columns = np.triu_indices(len(self.addresses), k=1)
+        return tuple(
+            PairCorrelation(
+                self.addresses[i],
+                self.addresses[j],
+                _known(self.rho[i, j]),
+                int(self.n_buckets[i, j]),
+                int(self.n_common[i, j]),
+                _known(self.phi_common[i, j]),
+            )
+            for i, j in zip(rows.tolist(), columns.tolist(), strict=True)
+        )
+
+    def used(self, rho0: float, params: CorrelationParams = _DEFAULTS) -> NDArray[np.float64]:
+        """Matrix of `used_rho` with ones on the diagonal: the input of `effective_k`."""
+        is_phi = _is_phi(params)
+        rho = np.maximum(self.phi_common, 0.0) if is_phi else self.rho
+        n = (self.n_common if is_phi else self.n_buckets).astype(np.float64)
+        shrunk = (n * rho + params.shrinkage_buckets * rho0) / (n + params.shrinkage_buckets)
+        used = np.where(np.isnan(rho), rho0, shrunk)
+        np.fill_diagonal(used, 1.0)
+        return used
+
+
+def correlation_table(
+    user: Sequence[str] | NDArray[np.str_],
+    coin: Sequence[str] | NDArray[np.str_],
+    time_ms: Sequence[int] | NDArray[np.int64],
+    signed_notional: Sequence[float] | NDArray[np.float64],
+    addresses: Iterable[str],
+    as_of_ms: int,
+    params: CorrelationParams = _DEFAULTS,
+) -> CorrelationTable:
+    """The fast form over columns of fills (one row a fill, any order), for the given addresses.
+
+    Fills of other traders and outside the lookback are left out. Memory grows with the square of the addresses: meant
+    for a pool, up to about two thousand. Errors: ValueError for a notional that is not finite.
+    """
+    names = np.unique(np.asarray(list(addresses), dtype=np.str_))
+    signs = _sign_matrix(
+        names, np.asarray(user), np.asarray(coin), np.asarray(time_ms), signed_notional, as_of_ms, params
+    )
+    plus, minus = (signs > 0).astype(np.int64), (signs < 0).astype(np.int64)
+    same_up, same_down = _product(plus, plus), _product(minus, minus)
+    up_down = _product(plus, minus)
+    down_up = up_down.T
+    n_common = same_up + same_down + up_down + down_up
+    counts = np.diag(n_common).copy() if len(names) else np.zeros(0, dtype=np.int64)
+    n_buckets = np.minimum.outer(counts, counts)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rho = np.maximum(0.0, (same_up + same_down - up_down - down_up) / np.sqrt(np.multiply.outer(counts, counts)))
+        marginals = (same_up + up_down) * (down_up + same_down) * (same_up + down_up) * (up_down + same_down)
+        phi = (same_up * same_down - up_down * down_up) / np.sqrt(marginals)
+    minimum = max(1, params.min_common_buckets)
+    rho[n_buckets < minimum] = np.nan
+    phi[(n_common < minimum) | (marginals == 0)] = np.nan
+    return CorrelationTable(tuple(names.tolist()), rho, n_buckets, n_common, phi)
+
+
+def measured(pair: PairCorrelation | None, params: CorrelationParams = _DEFAULTS) -> tuple[float, int] | None:
+    """(correlation in [0, 1], buckets behind it) by `CORR_METHOD`; None when the pair is unmeasured."""
+    if pair is None:
+        return None
+    if _is_phi(params):
+        return None if pair.phi_common is None else (max(0.0, pair.phi_common), pair.n_common)
+    return None if pair.rho is None else (pair.rho, pair.n_buckets)
+
+
+def used_rho(pair: PairCorrelation | None, rho0: float, params: CorrelationParams = _DEFAULTS) -> float:
+    """(n rho + 10 rho0) / (n + 10); rho0 where the pair is unmeasured."""
+    value = measured(pair, params)
+    if value is None:
+        return rho0
+    rho, n = value
+    return (n * rho + params.shrinkage_buckets * rho0) / (n + params.shrinkage_buckets)
+
+
+def default_rho(pairs: Iterable[PairCorrelation], params: CorrelationParams = _DEFAULTS) -> DefaultRho:
+    """Mean measured rho over the pool's pairs, limited to [0, .24]; 0.2 if fewer than 30 are measured."""
+    values = [value[0] for pair in pairs if (value := measured(pair, params)) is not None]
+    if len(values) < params.min_measured_pairs:
+        return DefaultRho(params.unmeasured_default_rho, len(values), is_limited=False)
+    mean = math.fsum(values) / len(values)
+    limited = min(params.max_default_rho, max(0.0, mean))
+    return DefaultRho(limited, len(values), is_limited=mean >= params.max_default_rho)
+
+
+def _is_phi(params: CorrelationParams) -> bool:
+    if params.method not in ("cosine", "phi"):
+        raise ValueError(f"method must be cosine or phi, got {params.method!r}")
+    return params.method == "phi"
+
+
+def _phi(common: list[tuple[int, int]], params: CorrelationParams) -> float | None:
+    """Phi coefficient of the two-by-two table of signs; None when too few, or when a marginal is empty."""
+    if len(common) < max(1, params.min_common_buckets):
+        return None
+    up, down = common.count((1, 1)), common.count((-1, -1))
+    up_down, down_up = common.count((1, -1)), common.count((-1, 1))
+    marginals = (up + up_down) * (down_up + down) * (up + down_up) * (up_down + down)
+    return (up * down - up_down * down_up) / math.sqrt(marginals) if marginals else None
+
+
+def _sign_matrix(
+    names: NDArray[np.str_],
+    user: NDArray[np.str_],
+    coin: NDArray[np.str_],
+    time_ms: NDArray[np.int64],
+    signed_notional: Sequence[float] | NDArray[np.float64],
+    as_of_ms: int,
+    params: CorrelationParams,
+) -> sparse.csr_array:
+    """(trader, distinct (coin, bucket)) matrix of +1 and -1."""
+    notional = np.asarray(signed_notional, dtype=np.float64)
+    if not np.isfinite(notional).all():
+        raise ValueError("signed_notional must be finite in every row")
+    start, end = window_ms(as_of_ms, params)
+    inside = (time_ms >= start) & (time_ms < end) & np.isin(user, names)
+    if not inside.any():
+        return sparse.csr_array((len(names), 1), dtype=np.int8)
+    row = np.searchsorted(names, user[inside])
+    coins, coin_index = np.unique(coin[inside], return_inverse=True)
+    bucket = time_ms[inside] // (params.bucket_minutes * MINUTE_MS)
+    cells, column = np.unique(bucket * len(coins) + coin_index, return_inverse=True)
+    cell = row.astype(np.int64) * len(cells) + column
+    filled, at = np.unique(cell, return_inverse=True)
+    net = np.bincount(at, weights=notional[inside])
+    gross = np.bincount(at, weights=np.abs(notional[inside]))
+    sign = np.where(np.abs(net) > _ROUNDING * gross, np.sign(net), 0).astype(np.int8)
+    kept = sign != 0
+    place = (filled[kept] // len(cells), filled[kept] % len(cells))
+    return sparse.csr_array((sign[kept], place), shape=(len(names), len(cells)))
+
+
+def _product(a: sparse.csr_array, b: sparse.csr_array) -> NDArray[np.int64]:
+    return np.asarray((a @ b.T).toarray(), dtype=np.int64)
+
+
+def _known(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,86 @@
+"""How many independent votes a group of voters is worth (spec 1.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sigmapilot_core.domain.params import CorrelationParams
+from sigmapilot_core.domain.traders.correlation import PairCorrelation, measured, used_rho
+
+_DEFAULTS = CorrelationParams()
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveK:
+    """`value` in [1, n]; `is_known` is False when too few of the pairs behind it are measured: shown, never passing."""
+
+    value: float
+    measured_share: float
+    n_pairs: int
+    is_known: bool
+
+
+def effective_k(weights: ArrayLike, rho: ArrayLike) -> float:
+    """(sum w_i)^2 / sum_ij w_i w_j rho_ij with rho_ii = 1.
+
+    `weights` (n,) are not negative; `rho` (n, n) is clipped to [0, 1], its diagonal taken as 1. All independent: n;
+    all identical: 1; none, or all weights 0: 0. Errors: ValueError for wrong shapes, negative or non-finite input.
+    """
+    w = np.asarray(weights, dtype=np.float64)
+    matrix = np.array(rho, dtype=np.float64)
+    if w.ndim != 1 or (w.size and matrix.shape != (w.size, w.size)):
+        raise ValueError(f"rho must be an (n, n) matrix for n weights, got shapes {matrix.shape} and {w.shape}")
+    if not np.isfinite(w).all() or (w < 0).any():
+        raise ValueError("weights must be finite and not negative")
+    if not np.isfinite(matrix).all():
+        raise ValueError("rho must be finite; put the default where a pair is unknown")
+    total = w.sum()
+    if not w.size or total == 0:
+        return 0.0
+    matrix = np.clip(matrix, 0.0, 1.0)
+    np.fill_diagonal(matrix, 1.0)
+    share = w / total  # scale first: tiny weights must not underflow when squared
+    return float(1.0 / (share @ matrix @ share))
+
+
+def assess(
+    addresses: Sequence[str],
+    weights: Sequence[float],
+    pairs: Mapping[tuple[str, str], PairCorrelation],
+    rho0: float,
+    params: CorrelationParams = _DEFAULTS,
+) -> EffectiveK:
+    """Effective K of agreeing voters and whether it may be believed.
+
+    `pairs` is keyed by (addr_a, addr_b) with addr_a < addr_b; an absent pair is unmeasured. With fewer measured pairs
+    than `min_measured_share` K is not known. Errors: ValueError for a repeated address, and those of `effective_k`.
+    """
+    if len(set(addresses)) != len(addresses) or len(addresses) != len(weights):
+        raise ValueError("addresses must be distinct and as many as the weights")
+    n = len(addresses)
+    matrix = np.eye(n)
+    n_measured = 0
+    for i, a in enumerate(addresses):
+        for j in range(i + 1, n):
+            pair = pairs.get((min(a, addresses[j]), max(a, addresses[j])))
+            n_measured += measured(pair, params) is not None
+            matrix[i, j] = matrix[j, i] = used_rho(pair, rho0, params)
+    n_pairs = n * (n - 1) // 2
+    share = n_measured / n_pairs if n_pairs else 1.0
+    return EffectiveK(effective_k(weights, matrix), share, n_pairs, is_known=share >= params.min_measured_share)
+
+
+def by_pair(pairs: Sequence[PairCorrelation]) -> dict[tuple[str, str], PairCorrelation]:
+    """The lookup `assess` takes."""
+    return {(pair.addr_a, pair.addr_b): pair for pair in pairs}
+
+
+def constant_rho(n: int, rho: float) -> NDArray[np.float64]:
+    """(n, n) matrix with one value for every pair."""
+    matrix = np.full((n, n), rho, dtype=np.float64)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
