@@ -14,7 +14,7 @@ from typing import Any
 
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
 
-_PLAIN = re.compile(r"-?[0-9]{1,32}(?:\.[0-9]{1,32})?(?:[eE][-+]?[0-9]{1,2})?", re.ASCII)
+_PLAIN = re.compile(r"-?[0-9]{1,32}(?:\.[0-9]{1,340})?(?:[eE][-+]?[0-9]{1,2})?", re.ASCII)
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}", re.ASCII)
 _NUMBER = "a finite decimal number"
 _MAX_INT = 2**63 - 1

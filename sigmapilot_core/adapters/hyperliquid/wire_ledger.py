@@ -1,0 +1,44 @@
+"""Reading money that moves in and out of an account: `userNonFundingLedgerUpdates` (spec section 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sigmapilot_core.adapters.hyperliquid.fields import integer, mapping, not_negative, sequence, text
+from sigmapilot_core.adapters.hyperliquid.messages import CashFlowPage
+from sigmapilot_core.domain.venue import CashFlow
+
+_IN = frozenset({"deposit", "vaultWithdraw"})
+_OUT = frozenset({"withdraw", "vaultDeposit", "vaultCreate"})
+_BETWEEN = frozenset({"internalTransfer", "subAccountTransfer"})
+
+
+def _moved(delta: Mapping[str, Any], kind: str, user: str) -> Decimal | None:
+    """USDC that came in (positive) or went out; None for kinds that move none, and for kinds yet unknown."""
+    if kind == "vaultWithdraw":
+        return not_negative(delta, "netWithdrawnUsd")
+    if kind in _IN:
+        return not_negative(delta, "usdc")
+    fee = not_negative(delta, "fee") if delta.get("fee") is not None else Decimal(0)
+    if kind in _OUT:
+        return -(not_negative(delta, "usdc") + fee)
+    if kind in _BETWEEN:
+        arrives = text(delta, "destination").lower() == user
+        return not_negative(delta, "usdc") if arrives else -(not_negative(delta, "usdc") + fee)
+    return None
+
+
+def parse_cash_flows(raw: object, user: str) -> CashFlowPage:
+    """Deposits and withdrawals of `user`; the list of kinds is open, those without USDC are ignored and counted."""
+    rows = [mapping(x, "update") for x in sequence(raw, "nonFundingLedgerUpdates")]
+    flows = []
+    for row in rows:
+        delta = mapping(row.get("delta"), "delta")
+        kind = text(delta, "type")
+        moved = _moved(delta, kind, user)
+        if moved is not None:
+            flows.append(CashFlow(user, integer(row, "time"), moved, kind))
+    last = max((integer(row, "time") for row in rows), default=None)
+    return CashFlowPage(tuple(flows), len(rows), last, len(rows) - len(flows))
