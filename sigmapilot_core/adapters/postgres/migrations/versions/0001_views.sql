@@ -2,14 +2,14 @@
 CREATE VIEW all_episodes AS
 SELECT id, address, asset, direction, status, entry_ts, exit_ts, entry_vwap, exit_vwap, size, entry_notional_usd,
        realized_pnl, fees_usd, fees_estimated, funding_usd, stop_fraction, risk_usd, r_gross, r_gross_unclamped,
-       result_r, result_r_unclamped, closed_reason, gap, learnable, source, known_since_ms, entry_fill_count,
-       exit_fill_count, updated_at
+       result_r, result_r_unclamped, closed_reason, gap, first_seen_mid_life, learnable, source, known_since_ms, entry_fill_count,
+       exit_fill_count, add_count, updated_at
   FROM position_signals
 UNION ALL
 SELECT h.id, h.address, h.asset, h.direction, h.status, h.entry_ts, h.exit_ts, h.entry_vwap, h.exit_vwap, h.size,
        h.entry_notional_usd, h.realized_pnl, h.fees_usd, h.fees_estimated, h.funding_usd, h.stop_fraction, h.risk_usd,
-       h.r_gross, h.r_gross_unclamped, h.result_r, h.result_r_unclamped, h.closed_reason, h.gap, h.learnable, h.source,
-       h.known_since_ms, h.entry_fill_count, h.exit_fill_count, h.updated_at
+       h.r_gross, h.r_gross_unclamped, h.result_r, h.result_r_unclamped, h.closed_reason, h.gap, h.first_seen_mid_life, h.learnable, h.source,
+       h.known_since_ms, h.entry_fill_count, h.exit_fill_count, h.add_count, h.updated_at
   FROM history_episodes h
  WHERE NOT EXISTS (
        SELECT 1 FROM position_signals p

@@ -1,0 +1,149 @@
+"""Episodes as rows: the same columns for those seen live (stream) and those built from fetched histories (assets)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from sigmapilot_core.adapters.postgres.bulk import write_dicts
+from sigmapilot_core.adapters.postgres.schema.model import history_episodes
+from sigmapilot_core.domain.traders.episode import Episode, OpenEpisode
+
+
+def closed_row(episode: Episode) -> dict[str, Any]:
+    """Row of a closed episode, without the stream's `state`."""
+    notional = None if episode.entry_vwap is None else float(episode.entry_vwap * episode.size)
+    return {
+        "id": episode.id,
+        "address": episode.user,
+        "asset": episode.coin,
+        "direction": episode.direction.value,
+        "status": "closed",
+        "entry_ts": at(episode.opened_at_ms),
+        "exit_ts": at(episode.closed_at_ms),
+        "entry_vwap": _float(episode.entry_vwap),
+        "exit_vwap": _float(episode.exit_vwap),
+        "size": episode.size,
+        "entry_notional_usd": notional,
+        "realized_pnl": episode.realised,
+        "fees_usd": episode.fees,
+        "fees_estimated": episode.fees_estimated,
+        "funding_usd": episode.funding,
+        "stop_fraction": episode.stop_fraction,
+        "risk_usd": episode.risk_usd,
+        "r_gross": episode.r_gross,
+        "r_gross_unclamped": episode.r_gross_unclamped,
+        "result_r": episode.result_r,
+        "result_r_unclamped": episode.result_r_unclamped,
+        "closed_reason": episode.closed_reason.value,
+        "gap": episode.is_gap,
+        "first_seen_mid_life": episode.first_seen_mid_life,
+        "learnable": episode.learnable,
+        "source": episode.source.value,
+        "known_since_ms": episode.known_since_ms,
+        "entry_fill_count": episode.entry_fill_count,
+        "exit_fill_count": episode.exit_fill_count,
+        "add_count": episode.add_count,
+    }
+
+
+def open_row(episode: OpenEpisode) -> dict[str, Any]:
+    """Row of an episode on its way: everything that is only known at the end is null."""
+    vwap = episode.entry_vwap
+    return {
+        "id": episode.id,
+        "address": episode.user,
+        "asset": episode.coin,
+        "direction": episode.direction.value,
+        "status": "open",
+        "entry_ts": at(episode.opened_at_ms),
+        "exit_ts": None,
+        "entry_vwap": _float(vwap),
+        "exit_vwap": None,
+        "size": episode.size,
+        "entry_notional_usd": None if vwap is None else float(vwap * episode.size),
+        "realized_pnl": episode.realised,
+        "fees_usd": episode.fees,
+        "fees_estimated": episode.fees_estimated,
+        "funding_usd": episode.funding,
+        "stop_fraction": episode.stop_fraction,
+        "risk_usd": None,
+        "r_gross": None,
+        "r_gross_unclamped": None,
+        "result_r": None,
+        "result_r_unclamped": None,
+        "closed_reason": None,
+        "gap": episode.is_gap,
+        "first_seen_mid_life": episode.first_seen_mid_life,
+        "learnable": False,
+        "source": episode.source.value,
+        "known_since_ms": episode.known_since_ms,
+        "entry_fill_count": episode.entry_fill_count,
+        "exit_fill_count": episode.exit_fill_count,
+        "add_count": episode.add_count,
+    }
+
+
+def replace_history_episodes(connection: sa.Connection, users: Sequence[str], episodes: Iterable[Episode]) -> int:
+    """Episodes of fetched histories are a function of the fills: those of these users are rebuilt as a whole."""
+    connection.execute(
+        history_episodes.delete().where(
+            history_episodes.c.address == sa.any_(sa.literal(list(users), sa.ARRAY(sa.Text)))
+        )
+    )
+    return write_dicts(connection, history_episodes, [closed_row(episode) for episode in episodes], "update")
+
+
+@dataclass(frozen=True, slots=True)
+class LearnableEpisodes:
+    """Columns of all learnable closed episodes, sorted by (address, closed): what learning reads.
+
+    All arrays have one entry an episode; `r_gross` and `result_r` are clamped, `r_gross_unclamped` is not.
+    """
+
+    address: NDArray[np.str_]
+    asset: NDArray[np.str_]
+    closed_at_ms: NDArray[np.int64]
+    hold_ms: NDArray[np.int64]
+    r_gross: NDArray[np.float64]
+    r_gross_unclamped: NDArray[np.float64]
+    result_r: NDArray[np.float64]
+
+
+def read_learnable(connection: sa.Connection, before_ms: int) -> LearnableEpisodes:
+    """Learnable episodes closed before an instant, of live and fetched history."""
+    query = sa.text(
+        """
+        SELECT address, asset, (extract(epoch FROM exit_ts) * 1000)::bigint,
+               (extract(epoch FROM exit_ts - entry_ts) * 1000)::bigint, r_gross, r_gross_unclamped, result_r
+          FROM all_episodes
+         WHERE status = 'closed' AND learnable AND exit_ts < :before
+         ORDER BY address, exit_ts, id
+        """
+    )
+    rows = connection.execute(query, {"before": at(before_ms)}).all()
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    return LearnableEpisodes(
+        np.array(columns[0], dtype=np.str_),
+        np.array(columns[1], dtype=np.str_),
+        np.array(columns[2], dtype=np.int64),
+        np.array(columns[3], dtype=np.int64),
+        np.array(columns[4], dtype=np.float64),
+        np.array(columns[5], dtype=np.float64),
+        np.array(columns[6], dtype=np.float64),
+    )
+
+
+def at(ms: int) -> datetime:
+    """Milliseconds since the epoch as an aware datetime."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
