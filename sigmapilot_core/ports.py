@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from sigmapilot_core.domain.events import Bar, Book, Fill, Trade
@@ -26,6 +27,54 @@ class Clock(Protocol):
     def now_ms(self) -> int:
         """Milliseconds since the epoch, UTC."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccounts:
+    """Answer to `subAccounts`: the addresses, empty when the account has none."""
+
+    master: str
+    users: tuple[str, ...]
+
+
+class VenueReader(Protocol):
+    """Read-only questions to the venue over HTTP, as the assets ask them. Blocking; errors are the adapter's types.
+
+    Context manager: leaving it closes the connections.
+    """
+
+    def __enter__(self) -> VenueReader: ...
+    def __exit__(self, *exc: object) -> None: ...
+    def universe(self) -> Sequence[tuple[AssetSpec, AssetContext]]:
+        """Perpetuals of the first dex with their market figures; delisted ones keep their place."""
+        ...
+
+    def candles(self, coin: str, interval_ms: int, start_ms: int, end_ms: int) -> Sequence[Bar]:
+        """Closed candles that opened in [start, end), ascending."""
+        ...
+
+    def fill_history(self, user: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Fill]:
+        """Newest `limit` fills of [start, end] with slices of time-weighted orders, in execution order."""
+        ...
+
+    def sub_accounts(self, user: str) -> SubAccounts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderboardDownload:
+    """One downloaded leaderboard: rows that parsed, and how many did not, with an example reason."""
+
+    rows: Sequence[LeaderboardRow]
+    bad_rows: int
+    bad_example: str | None
+    sha256: str
+    source: str
+
+
+class LeaderboardSource(Protocol):
+    """Where the leaderboard comes from; `as_of` is answered by simulated venues only."""
+
+    def download(self, as_of_ms: int | None = None) -> LeaderboardDownload: ...
 
 
 class VenueSource(Protocol):
