@@ -1,0 +1,59 @@
+"""Fixtures every area shares: one Postgres server a session, one fresh migrated database a test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
+from sigmapilot_core.adapters.postgres.migrate import upgrade
+from sigmapilot_core.adapters.postgres.paths import ServerPaths
+from sigmapilot_core.adapters.postgres.server import EmbeddedServer
+
+_TEMPLATE = "sigmapilot_template"
+
+
+@pytest.fixture(scope="session")
+def pg_server() -> Iterator[EmbeddedServer]:
+    """A running embedded server without durability, removed with all its data at the end."""
+    # not pytest's tmp_path: its folders are closed to the account that runs Postgres for root
+    root = Path(tempfile.mkdtemp(prefix="sp-pg-", dir="/tmp"))
+    server = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"), durable=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def pg_template(pg_server: EmbeddedServer) -> str:
+    """Name of a migrated database that others are copied from."""
+    url = pg_server.paths.url(_TEMPLATE)
+    ensure_database(url)
+    upgrade(url)
+    return _TEMPLATE
+
+
+@pytest.fixture
+def pg_url(pg_server: EmbeddedServer, pg_template: str) -> Iterator[str]:
+    """URL (psycopg 3 driver) of a fresh migrated database of the test's own, dropped afterwards."""
+    url = pg_server.paths.url(f"test_{uuid.uuid4().hex}", driver="psycopg")
+    ensure_database(url, template=pg_template)
+    yield url
+    drop_database(url)
+
+
+@pytest.fixture
+def pg_empty_url(pg_server: EmbeddedServer) -> Iterator[str]:
+    """URL (psycopg 3 driver) of a fresh empty database of the test's own, dropped afterwards."""
+    url = pg_server.paths.url(f"test_{uuid.uuid4().hex}", driver="psycopg")
+    ensure_database(url)
+    yield url
+    drop_database(url)
