@@ -1,0 +1,138 @@
+"""From a trader's closed episodes to what the system has learnt of him, as of any instant (spec 1.3, 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sigmapilot_core.domain.params import BanditParams, EpisodeParams, PosteriorParams
+from sigmapilot_core.domain.traders.episode import Episode
+from sigmapilot_core.domain.traders.posterior import (
+    Floats,
+    Posterior,
+    discount,
+    evidence_of,
+    n_eff,
+    posterior_arrays,
+    posterior_of,
+    weight,
+)
+
+_DEFAULTS = PosteriorParams()
+_BANDIT = BanditParams()
+_R_CLAMP = EpisodeParams().r_clamp
+
+
+@dataclass(frozen=True, slots=True)
+class TraderLearning:
+    """One trader as of `as_of_ms`, from learnable episodes closed before it.
+
+    `mean_gross_unclamped` is discounted like the evidence, None without episodes. `share_below_clamp` is the plain
+    share of those episodes whose unclamped gross R is below -2, None without episodes. `mean_r` and `total_r` are of
+    the clamped net R, undiscounted.
+    """
+
+    posterior: Posterior
+    n_eff: float
+    weight: float
+    n_episodes: int
+    n_wins: int
+    mean_gross_unclamped: float | None
+    share_below_clamp: float | None
+    mean_r: float | None
+    total_r: float
+    last_closed_at_ms: int | None
+    as_of_ms: int
+
+
+def learn(
+    episodes: Sequence[Episode],
+    as_of_ms: int,
+    params: PosteriorParams = _DEFAULTS,
+    limit: float = _R_CLAMP,
+) -> TraderLearning:
+    """Learn from one trader's episodes, in any order; those that must not be learnt from are left out here."""
+    used = [e for e in episodes if e.learnable and e.closed_at_ms < as_of_ms]
+    times = np.array([e.closed_at_ms for e in used], dtype=np.int64)
+    unclamped = np.array([e.r_gross_unclamped for e in used], dtype=np.float64)
+    net = np.array([e.result_r for e in used], dtype=np.float64)
+    evidence = evidence_of(times, unclamped, as_of_ms, params, limit)
+    posterior = posterior_of(evidence, params)
+    w = discount(times, as_of_ms, params)
+    count = len(used)
+    return TraderLearning(
+        posterior=posterior,
+        n_eff=n_eff(posterior, params),
+        weight=weight(posterior.kappa, params),
+        n_episodes=count,
+        n_wins=int((unclamped > 0).sum()),
+        mean_gross_unclamped=float(w @ unclamped / w.sum()) if count else None,
+        share_below_clamp=float((unclamped < -limit).mean()) if count else None,
+        mean_r=float(net.mean()) if count else None,
+        total_r=float(net.sum()),
+        last_closed_at_ms=int(times.max()) if count else None,
+        as_of_ms=as_of_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LearningTable:
+    """The numbers of `TraderLearning` for many traders at once, as arrays (n,); NaN where there is no episode."""
+
+    m: Floats
+    kappa: Floats
+    alpha: Floats
+    beta: Floats
+    n_eff: Floats
+    weight: Floats
+    n_episodes: NDArray[np.int64]
+    mean_gross_unclamped: Floats
+    share_below_clamp: Floats
+
+
+def learn_many(
+    trader: ArrayLike,
+    closed_at_ms: ArrayLike,
+    r_gross_unclamped: ArrayLike,
+    n_traders: int,
+    as_of_ms: int,
+    params: PosteriorParams = _DEFAULTS,
+    limit: float = _R_CLAMP,
+) -> LearningTable:
+    """The fast form over columns of learnable episodes; `trader` is an index in [0, n_traders).
+
+    Errors: ValueError for an R that is not finite or an index outside.
+    """
+    index = np.asarray(trader, dtype=np.int64)
+    unclamped = np.asarray(r_gross_unclamped, dtype=np.float64)
+    if not np.isfinite(unclamped).all():
+        raise ValueError("r_gross_unclamped must be finite in every row; leave unknown ones out")
+    if index.size and (index.min() < 0 or index.max() >= n_traders):
+        raise ValueError(f"trader must be an index in [0, {n_traders})")
+    w = discount(closed_at_ms, as_of_ms, params)
+    is_in = w > 0
+    index, unclamped, w = index[is_in], unclamped[is_in], w[is_in]
+    r = np.clip(unclamped, -limit, limit)
+
+    def total(weights: Floats) -> Floats:
+        return np.bincount(index, weights=weights, minlength=n_traders).astype(np.float64)
+
+    n = total(w)
+    m, kappa, alpha, beta = posterior_arrays(n, total(w * r), total(w * r * r), params)
+    count = np.bincount(index, minlength=n_traders)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = total(w * unclamped) / n
+        share = total((unclamped < -limit).astype(np.float64)) / count
+    return LearningTable(
+        m, kappa, alpha, beta, kappa - params.prior_kappa, kappa / (kappa + params.weight_kappa), count, mean, share
+    )
+
+
+def has_enough_mean(n_effective: float, mean_gross_unclamped: float | None, params: BanditParams = _BANDIT) -> bool:
+    """Whether the discounted mean of the unclamped gross R allows the pool: above 0 once n_eff >= 10 (spec 1.3)."""
+    if n_effective < params.mean_check_episodes:
+        return True
+    return mean_gross_unclamped is not None and mean_gross_unclamped > 0
