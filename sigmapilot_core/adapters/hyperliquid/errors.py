@@ -36,6 +36,10 @@ class RateLimited(TransientError):
     """HTTP 429: the address has used up its weight."""
 
 
+class OutcomeUnknown(VenueError):
+    """An action was sent and no answer came: it may or may not have happened. Ask by client order id, never resend."""
+
+
 class PermanentError(VenueError):
     """Will fail again in the same way: 4xx, an answer that is not JSON. A retry only spends weight."""
 

@@ -23,6 +23,8 @@ from sigmapilot_core.adapters.hyperliquid.pacing import Pace
 
 _RECHECK_S = 1.0  # a correction may free weight while the head of the queue sleeps
 
+_LEAST_S = 1e-6  # a remainder of rounding must still move the clock
+
 
 class Priority(IntEnum):
     """Who goes first; lower goes first."""
@@ -116,7 +118,7 @@ class WeightWindow:
         for ticket in self._tickets:
             excess -= ticket.weight
             if excess <= 0:
-                return max(paused, ticket.at + self.params.window_s - now)
+                return max(paused, ticket.at + self.params.window_s - now, _LEAST_S)
         return max(paused, self.params.window_s)
 
     def charge(self, weight: int, now: float) -> Ticket:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import Bar, Book, Fill, Trade
-from sigmapilot_core.domain.venue import AccountState, AssetContext, AssetSpec, CashFlow, SubAccount, TwapSlice
+from sigmapilot_core.domain.venue import (
+    AccountState,
+    AssetContext,
+    AssetSpec,
+    CashFlow,
+    FundingPayment,
+    SubAccount,
+    TwapSlice,
+)
 
 SubscriptionKey = tuple[tuple[str, str | int], ...]
 """Canonical form of a subscription: sorted pairs without null and false, so that the normalised echo matches."""
@@ -166,12 +174,27 @@ class TwapPage:
     last_ms: int | None
     ignored: int = 0
 
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """The slices as plain fills."""
+        return tuple(s.fill for s in self.slices)
+
 
 @dataclass(frozen=True, slots=True)
 class CashFlowPage:
     """Deposits, withdrawals and transfers; `ignored` counts kinds that move no USDC or are unknown."""
 
     flows: tuple[CashFlow, ...]
+    rows: int
+    last_ms: int | None
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """One reply with funding payments."""
+
+    payments: tuple[FundingPayment, ...]
     rows: int
     last_ms: int | None
     ignored: int = 0

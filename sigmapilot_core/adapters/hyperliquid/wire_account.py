@@ -38,7 +38,7 @@ from sigmapilot_core.adapters.hyperliquid.messages import (
     UserRole,
 )
 from sigmapilot_core.domain.events import Fill, Source
-from sigmapilot_core.domain.venue import AccountState, FundingPayment, PortfolioHistory, Position, SubAccount, TwapSlice
+from sigmapilot_core.domain.venue import AccountState, PortfolioHistory, Position, SubAccount, TwapSlice
 
 _FEE_TOKEN = "USDC"
 
@@ -204,23 +204,3 @@ def parse_status(raw: object) -> ExchangeStatus:
     special = row.get("specialStatuses")
     known = [] if special is None else special if isinstance(special, list) else [special]
     return ExchangeStatus(integer(row, "time"), tuple(x if isinstance(x, str) else repr(x) for x in known))
-
-
-def parse_funding_payments(raw: object, user: str) -> tuple[FundingPayment, ...]:
-    """`userFunding`: negative `usdc` was paid by the account."""
-    payments = []
-    for item in sequence(raw, "userFunding"):
-        row = mapping(item, "funding")
-        delta = mapping(row.get("delta"), "delta")
-        if is_followed(delta.get("coin")):
-            payments.append(
-                FundingPayment(
-                    user=user,
-                    coin=text(delta, "coin"),
-                    time_ms=integer(row, "time"),
-                    usdc=decimal(delta, "usdc"),
-                    size=decimal(delta, "szi"),
-                    rate=real(delta, "fundingRate"),
-                )
-            )
-    return tuple(payments)

@@ -1,4 +1,4 @@
-"""Reading money that moves in and out of an account: `userNonFundingLedgerUpdates` (spec section 1.4)."""
+"""Reading money that moves without a trade: deposits, withdrawals, transfers, funding (spec section 1.4)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sigmapilot_core.adapters.hyperliquid.fields import integer, mapping, not_negative, sequence, text
-from sigmapilot_core.adapters.hyperliquid.messages import CashFlowPage
-from sigmapilot_core.domain.venue import CashFlow
+from sigmapilot_core.adapters.hyperliquid.coins import is_followed
+from sigmapilot_core.adapters.hyperliquid.fields import decimal, integer, mapping, not_negative, real, sequence, text
+from sigmapilot_core.adapters.hyperliquid.messages import CashFlowPage, PaymentPage
+from sigmapilot_core.domain.venue import CashFlow, FundingPayment
 
 _IN = frozenset({"deposit", "vaultWithdraw"})
 _OUT = frozenset({"withdraw", "vaultDeposit", "vaultCreate"})
@@ -40,5 +41,28 @@ def parse_cash_flows(raw: object, user: str) -> CashFlowPage:
         moved = _moved(delta, kind, user)
         if moved is not None:
             flows.append(CashFlow(user, integer(row, "time"), moved, kind))
-    last = max((integer(row, "time") for row in rows), default=None)
-    return CashFlowPage(tuple(flows), len(rows), last, len(rows) - len(flows))
+    return CashFlowPage(tuple(flows), len(rows), _last(rows), len(rows) - len(flows))
+
+
+def parse_funding_payments(raw: object, user: str) -> PaymentPage:
+    """`userFunding`: negative `usdc` was paid by the account."""
+    rows = [mapping(x, "funding") for x in sequence(raw, "userFunding")]
+    payments = []
+    for row in rows:
+        delta = mapping(row.get("delta"), "delta")
+        if is_followed(delta.get("coin")):
+            payments.append(
+                FundingPayment(
+                    user=user,
+                    coin=text(delta, "coin"),
+                    time_ms=integer(row, "time"),
+                    usdc=decimal(delta, "usdc"),
+                    size=decimal(delta, "szi"),
+                    rate=real(delta, "fundingRate"),
+                )
+            )
+    return PaymentPage(tuple(payments), len(rows), _last(rows), len(rows) - len(payments))
+
+
+def _last(rows: list[Mapping[str, Any]]) -> int | None:
+    return max((integer(row, "time") for row in rows), default=None)

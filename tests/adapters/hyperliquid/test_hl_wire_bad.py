@@ -180,7 +180,7 @@ READERS = [
     lambda raw: wire_account.parse_account(raw, USER),
     lambda raw: wire_account.parse_fills(raw, USER),
     lambda raw: wire_account.parse_twap_slices(raw, USER),
-    lambda raw: wire_account.parse_funding_payments(raw, USER),
+    lambda raw: wire_ledger.parse_funding_payments(raw, USER),
     lambda raw: wire_ledger.parse_cash_flows(raw, USER),
 ]
 

@@ -155,7 +155,8 @@ def test_cash_flows_and_funding_payments_survive_the_wire():
     page = wire_ledger.parse_cash_flows(through([encode_account.cash_flow(f) for f in flows]), user)
     assert (page.flows, page.rows, page.last_ms) == (flows, 2, 6)
     payment = FundingPayment(user, "BTC", 7, Decimal("-0.179006"), Decimal("0.22273"), 0.0000125)
-    assert wire_account.parse_funding_payments(through([encode_account.funding_payment(payment)]), user) == (payment,)
+    paid = wire_ledger.parse_funding_payments(through([encode_account.funding_payment(payment)]), user)
+    assert (paid.payments, paid.rows, paid.last_ms) == ((payment,), 1, 7)
 
 
 def test_roles_fees_and_status_survive_the_wire():
