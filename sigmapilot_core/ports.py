@@ -59,6 +59,18 @@ class VenueReader(Protocol):
 
     def sub_accounts(self, user: str) -> SubAccounts: ...
 
+    def recorded_users(self) -> Sequence[str]:
+        """Accounts that occur in the recording behind an emulated venue; empty for any other venue."""
+        ...
+
+
+class LeaderboardUnavailableError(Exception):
+    """The leaderboard could not be fetched, is truncated or is not JSON."""
+
+
+class VenueUnavailableError(Exception):
+    """A request to the venue brought no answer that can be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeaderboardDownload:
@@ -72,7 +84,15 @@ class LeaderboardDownload:
 
 
 class LeaderboardSource(Protocol):
-    """Where the leaderboard comes from; `as_of` is answered by simulated venues only."""
+    """Where the leaderboard comes from; `as_of` is answered by simulated venues only.
+
+    `download` raises `LeaderboardUnavailableError` with one sentence; the last good copy then stays in force.
+    """
+
+    @property
+    def name(self) -> str:
+        """Address or folder, without secrets."""
+        ...
 
     def download(self, as_of_ms: int | None = None) -> LeaderboardDownload: ...
 

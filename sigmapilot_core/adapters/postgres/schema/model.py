@@ -204,6 +204,7 @@ trader_snapshots = sa.Table(
     key("selection_version", Int),
     column("event_type", Text),  # entered | active | promoted | demoted | death | censored
     unknown("death_type", Text),
+    unknown("censor_type", Text),
     unknown("account_value", Real),
     unknown("peak_account_value", Real),
     unknown("pnl_30d", Real),
@@ -299,7 +300,7 @@ asset_volatility = sa.Table(
     metadata,
     key("asset", Text),
     key("computed_at", Time),
-    column("bar_close_at", Time),
+    unknown("bar_close_at", Time),
     unknown("atr", Real),
     unknown("price", Real),
     unknown("stop_fraction", Real),
@@ -354,4 +355,29 @@ partition_retention = sa.Table(
     metadata,
     key("table_name", Text),
     column("months", Int),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    key("id", Text),
+    column("kind", Text),  # kill_switch | failed_check | rho0_at_limit | stale_input
+    column("severity", Text),  # warning | critical
+    column("message", Text),
+    column("raised_at", Time),
+    unknown("cleared_at", Time),
+)
+
+venue_assets = sa.Table(
+    "venue_assets",
+    metadata,
+    key("coin", Text),
+    column("asset_id", Int),
+    column("sz_decimals", Int),
+    column("max_leverage", Int),
+    column("is_delisted", Bool),
+    column("day_volume_usd", Real),
+    unknown("funding_rate_hourly", Real),
+    column("mark_px", Real),
+    column("seen_at", Time),
 )

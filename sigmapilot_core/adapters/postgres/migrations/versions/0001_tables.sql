@@ -6,6 +6,16 @@ CREATE TABLE addresses (
     CONSTRAINT pk_addresses PRIMARY KEY (address)
 );
 
+CREATE TABLE alerts (
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    message TEXT NOT NULL,
+    raised_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    cleared_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_alerts PRIMARY KEY (id)
+);
+
 CREATE TABLE alpha_pool_addresses (
     as_of_date DATE NOT NULL,
     selection_version INTEGER NOT NULL,
@@ -42,7 +52,7 @@ CREATE TABLE asset_status (
 CREATE TABLE asset_volatility (
     asset TEXT NOT NULL,
     computed_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    bar_close_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    bar_close_at TIMESTAMP WITH TIME ZONE,
     atr DOUBLE PRECISION,
     price DOUBLE PRECISION,
     stop_fraction DOUBLE PRECISION,
@@ -637,6 +647,7 @@ CREATE TABLE trader_snapshots (
     selection_version INTEGER NOT NULL,
     event_type TEXT NOT NULL,
     death_type TEXT,
+    censor_type TEXT,
     account_value DOUBLE PRECISION,
     peak_account_value DOUBLE PRECISION,
     pnl_30d DOUBLE PRECISION,
@@ -673,3 +684,16 @@ CREATE TABLE trades (
     CONSTRAINT pk_trades PRIMARY KEY (time_ms, coin, tid)
 )
  PARTITION BY RANGE (time_ms);
+
+CREATE TABLE venue_assets (
+    coin TEXT NOT NULL,
+    asset_id INTEGER NOT NULL,
+    sz_decimals INTEGER NOT NULL,
+    max_leverage INTEGER NOT NULL,
+    is_delisted BOOLEAN NOT NULL,
+    day_volume_usd DOUBLE PRECISION NOT NULL,
+    funding_rate_hourly DOUBLE PRECISION,
+    mark_px DOUBLE PRECISION NOT NULL,
+    seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_venue_assets PRIMARY KEY (coin)
+);

@@ -1,0 +1,76 @@
+"""Episodes of fetched histories, with R over the stop in force when each opened (spec 1.3)."""
+
+from __future__ import annotations
+
+import dagster as dg
+import sqlalchemy as sa
+
+from sigmapilot_assets.market_data import StopSeries, known_sizes, read_stop_series
+from sigmapilot_assets.platform import Platform
+from sigmapilot_core.adapters.postgres import history_store
+from sigmapilot_core.adapters.postgres.episode_store import replace_history_episodes
+from sigmapilot_core.domain.events import Fill
+from sigmapilot_core.domain.params import EpisodeParams
+from sigmapilot_core.domain.traders.episode import Episode
+from sigmapilot_core.domain.traders.history import build_history
+
+_BATCH = 200
+
+
+@dg.asset(
+    name="core_traders__episodes",
+    group_name="core",
+    owners=["team:research"],
+    kinds={"python", "postgres"},
+    deps=["raw_hyperliquid__fills_history", "raw_hyperliquid__candles", "raw_hyperliquid__market"],
+    check_specs=[dg.AssetCheckSpec("r_is_in_range", asset="core_traders__episodes", blocking=True)],
+)
+def episodes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    """Fold every fetched history into episodes; those with a gap or first seen mid-life are kept, not learnt from."""
+    until_ms = platform.clock.now_ms()
+    total, learnable, gaps = 0, 0, 0
+    with platform.transaction() as connection:
+        stops = read_stop_series(connection, platform.params)
+        sizes = known_sizes(connection)
+        users: list[str] = []
+        built: list[Episode] = []
+        for user, fills in history_store.iter_histories(connection):
+            found, found_gaps = _episodes_of(fills, sizes, stops, until_ms, platform.params.episodes)
+            users.append(user)
+            built += found
+            gaps += found_gaps
+            learnable += sum(episode.learnable for episode in found)
+        total = _store(connection, users, built)
+    context.log.info("%d episodes of %d traders, %d gaps", total, len(users), gaps)
+    bad = [e.id for e in built if e.r_gross is not None and not -2.0 <= e.r_gross <= 2.0]
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": total, "learnable": learnable, "gaps": gaps, "traders": len(users)},
+        check_results=[
+            dg.AssetCheckResult(check_name="r_is_in_range", passed=not bad, metadata={"out_of_range": len(bad)})
+        ],
+    )
+
+
+def _episodes_of(
+    fills: list[Fill], sizes: dict[str, int], stops: StopSeries, until_ms: int, params: EpisodeParams
+) -> tuple[tuple[Episode, ...], int]:
+    history = build_history(
+        (fill for fill in fills if fill.coin in sizes),
+        sz_decimals=sizes,
+        stop_at=stops.stop_at,
+        mark_at=stops.mark_at,
+        until_ms=until_ms,
+        params=params,
+    )
+    return history.episodes, history.gap_count
+
+
+def _store(connection: sa.Connection, users: list[str], built: list[Episode]) -> int:
+    by_user: dict[str, list[Episode]] = {user: [] for user in users}
+    for episode in built:
+        by_user[episode.user].append(episode)
+    total = 0
+    for start in range(0, len(users), _BATCH):
+        batch = users[start : start + _BATCH]
+        total += replace_history_episodes(connection, batch, [e for user in batch for e in by_user[user]])
+    return total

@@ -1,0 +1,43 @@
+"""Jobs that people and clocks start; their names are used by the API."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+SNAPSHOT = dg.AssetSelection.assets("out_stream__snapshot")
+POSTERIORS = dg.AssetSelection.assets("model_traders__posteriors", "model_traders__skill")
+VOLATILITY = dg.AssetSelection.assets(
+    "raw_hyperliquid__candles", "model_market__volatility", "raw_hyperliquid__market", "model_market__costs"
+)
+CORRELATIONS = dg.AssetSelection.assets("model_traders__correlations")
+POOL = dg.AssetSelection.assets(
+    "raw_hyperliquid__fills_history", "core_traders__filters", "core_traders__episodes", "model_traders__pool"
+)
+LEADERBOARD = dg.AssetSelection.assets("raw_hyperliquid__leaderboard")
+
+_IN_PROCESS = dg.in_process_executor
+
+
+def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(name, selection=selection, executor_def=_IN_PROCESS, description=description)
+
+
+materialise_all = _job("materialise_all", dg.AssetSelection.all(), "Every asset, from the leaderboard to the reports.")
+refresh_leaderboard = _job("refresh_leaderboard", LEADERBOARD, "Download and store today's leaderboard.")
+refresh_alpha_pool = _job(
+    "refresh_alpha_pool",
+    POOL | POSTERIORS | CORRELATIONS | SNAPSHOT,
+    "Histories of new survivors, filters, posteriors, a new draw of the pool, correlations, snapshot.",
+)
+compute_correlation = _job("compute_correlation", CORRELATIONS | SNAPSHOT, "Correlations of the pool, snapshot.")
+refresh_volatility = _job("refresh_volatility", VOLATILITY | SNAPSHOT, "Candles, ATR, regime, costs, snapshot.")
+update_posteriors = _job("update_posteriors", POSTERIORS | SNAPSHOT, "Posteriors from newly closed episodes, snapshot.")
+
+all_jobs = [
+    materialise_all,
+    refresh_leaderboard,
+    refresh_alpha_pool,
+    compute_correlation,
+    refresh_volatility,
+    update_posteriors,
+]

@@ -1,0 +1,138 @@
+"""Events: closed episodes renew posteriors, the stream's tables report themselves, trouble raises alerts."""
+
+from __future__ import annotations
+
+import json
+
+import dagster as dg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from sigmapilot_assets import jobs
+from sigmapilot_assets.external import STREAM_TABLES, StreamTable
+from sigmapilot_assets.platform import Platform
+from sigmapilot_core.adapters.postgres.schema.model import alerts, position_signals
+from sigmapilot_core.adapters.postgres.schema.stream import risk_governor_state
+from sigmapilot_core.adapters.postgres.tables import metadata
+
+_RUNNING = dg.DefaultSensorStatus.RUNNING
+
+
+@dg.sensor(
+    job=jobs.update_posteriors,
+    minimum_interval_seconds=60,
+    default_status=_RUNNING,
+    description="Learnable episodes closed since the last look: posteriors and snapshot follow.",
+)
+def closed_episodes(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for one run when an episode closed; the cursor is the newest closing time seen."""
+    table = position_signals
+    with platform.transaction() as connection:
+        newest, count = connection.execute(
+            sa.select(sa.func.max(table.c.updated_at), sa.func.count())
+            .where(table.c.status == "closed", table.c.learnable)
+            .where(
+                sa.true()
+                if context.cursor is None
+                else table.c.updated_at > sa.cast(context.cursor, sa.DateTime(timezone=True))
+            )
+        ).one()
+    if not count:
+        return dg.SkipReason("no learnable episode closed since the last look")
+    cursor = newest.isoformat()
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"closed-{cursor}")], cursor=cursor)
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=_RUNNING,
+    description="At most one materialisation a stream table and minute, with the number of new rows.",
+)
+def stream_tables(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
+    """Report what the stream wrote as materialisations of the external assets."""
+    seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+    events: list[dg.AssetMaterialization] = []
+    with platform.transaction() as connection:
+        for item in STREAM_TABLES:
+            rows, newest = _rows_and_newest(connection, item)
+            marker = f"{rows}@{newest}"
+            if rows and seen.get(item.asset) != marker:
+                events.append(
+                    dg.AssetMaterialization(
+                        item.asset, metadata={"dagster/row_count": rows, "newest": newest, "table": item.table}
+                    )
+                )
+                seen[item.asset] = marker
+    return dg.SensorResult(asset_events=events, cursor=json.dumps(seen))
+
+
+def _rows_and_newest(connection: sa.Connection, item: StreamTable) -> tuple[int, str]:
+    table = metadata.tables[item.table]
+    count, newest = connection.execute(sa.select(sa.func.count(), sa.func.max(table.c[item.moved_at]))).one()
+    return int(count), str(newest)
+
+
+@dg.sensor(
+    minimum_interval_seconds=30, default_status=_RUNNING, description="The kill switch is on: one alert per trip."
+)
+def kill_switch(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
+    """Raise an alert while the kill switch is on, clear it when it is off."""
+    table = risk_governor_state
+    with platform.transaction() as connection:
+        stored = connection.execute(
+            sa.select(table.c.value, table.c.updated_at).where(table.c.key == "kill_switch")
+        ).first()
+        tripped = json.loads(stored.value) if stored else None
+        if tripped:
+            raise_alert(
+                connection,
+                alert_id=f"kill_switch:{tripped['since_ms']}",
+                kind="kill_switch",
+                severity="critical",
+                message=f"kill switch on: {tripped['reason']}",
+                at=stored.updated_at,  # type: ignore[union-attr]
+            )
+        else:
+            connection.execute(
+                alerts.update()
+                .where(alerts.c.kind == "kill_switch", alerts.c.cleared_at.is_(None))
+                .values(cleared_at=sa.func.now())
+            )
+    return dg.SkipReason("kill switch is on" if tripped else "kill switch is off")
+
+
+@dg.run_failure_sensor(
+    default_status=_RUNNING, minimum_interval_seconds=30, description="A failed run, or a failed blocking check."
+)
+def failed_run(context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]) -> None:
+    """Turn a failed run into an alert."""
+    with platform.transaction() as connection:
+        raise_alert(
+            connection,
+            alert_id=f"failed_run:{context.dagster_run.run_id}",
+            kind="failed_check",
+            severity="warning",
+            message=f"run of {context.dagster_run.job_name} failed: {context.failure_event.message}",
+            at=platform.now(),
+        )
+
+
+def raise_alert(
+    connection: sa.Connection, *, alert_id: str, kind: str, severity: str, message: str, at: object
+) -> None:
+    """Store an alert once."""
+    row = {"id": alert_id, "kind": kind, "severity": severity, "message": message, "raised_at": at}
+    connection.execute(insert(alerts).values(**row).on_conflict_do_nothing())
+
+
+all_sensors = [
+    closed_episodes,
+    stream_tables,
+    kill_switch,
+    failed_run,
+    dg.AutomationConditionSensorDefinition(
+        "automation", target=dg.AssetSelection.all(), default_status=_RUNNING, minimum_interval_seconds=60
+    ),
+]

@@ -1,0 +1,124 @@
+"""What is learnt of traders: posteriors, skill, the pool, its correlations, one row a trader and day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from sigmapilot_core.adapters.postgres.bulk import write_dicts
+from sigmapilot_core.adapters.postgres.schema.model import (
+    alpha_pool_addresses,
+    pool_selections,
+    trader_corr,
+    trader_performance,
+    trader_snapshots,
+)
+from sigmapilot_core.domain.traders.correlation import PairCorrelation
+
+
+def store_performance(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> int:
+    """Overwrite the newest posterior of each trader."""
+    return write_dicts(connection, trader_performance, rows, "update")
+
+
+def read_performance(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+    """Newest posterior of every trader, by address."""
+    return {row["address"]: dict(row) for row in connection.execute(sa.select(trader_performance)).mappings()}
+
+
+def next_selection_version(connection: sa.Connection) -> int:
+    """Versions count up over all days, so that a version names one draw."""
+    newest = connection.execute(sa.select(sa.func.max(pool_selections.c.selection_version))).scalar()
+    return (newest or 0) + 1
+
+
+def store_selection(connection: sa.Connection, selection: dict[str, Any], members: Sequence[dict[str, Any]]) -> None:
+    """Store one draw of the pool and its members."""
+    connection.execute(pool_selections.insert().values(**selection))
+    write_dicts(connection, alpha_pool_addresses, members)
+
+
+def newest_selection(connection: sa.Connection) -> dict[str, Any] | None:
+    """The newest draw, None before the first."""
+    table = pool_selections
+    row = connection.execute(sa.select(table).order_by(table.c.selection_version.desc()).limit(1)).mappings().first()
+    return dict(row) if row else None
+
+
+def pool_members(connection: sa.Connection, version: int) -> list[dict[str, Any]]:
+    """Members of one draw, by rank."""
+    table = alpha_pool_addresses
+    rows = connection.execute(
+        sa.select(table).where(table.c.selection_version == version).order_by(table.c.selection_rank)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def store_trader_days(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> int:
+    """One row a trader, day and draw; never deleted."""
+    return write_dicts(connection, trader_snapshots, rows, "update")
+
+
+def last_trader_days(connection: sa.Connection, before_version: int) -> dict[str, dict[str, Any]]:
+    """The newest stored row of each trader before a draw."""
+    table = trader_snapshots
+    rows = connection.execute(
+        sa.select(table)
+        .where(table.c.selection_version < before_version)
+        .distinct(table.c.address)
+        .order_by(table.c.address, table.c.selection_version.desc())
+    )
+    return {row["address"]: dict(row) for row in rows.mappings()}
+
+
+def store_skill(connection: sa.Connection, as_of: date, version: int, rows: Sequence[dict[str, Any]]) -> None:
+    """Fill in p-values and FDR labels of the rows of one draw."""
+    table = trader_snapshots
+    if rows:
+        connection.execute(
+            table.update()
+            .where(
+                table.c.snapshot_date == as_of,
+                table.c.selection_version == version,
+                table.c.address == sa.bindparam("of"),
+            )
+            .values(skill_p_value=sa.bindparam("p"), fdr_qualified=sa.bindparam("q")),
+            list(rows),
+        )
+
+
+def store_correlations(
+    connection: sa.Connection, as_of: date, pairs: Iterable[PairCorrelation], computed_at: object
+) -> int:
+    """Replace the pairs of one day."""
+    connection.execute(trader_corr.delete().where(trader_corr.c.as_of_date == as_of))
+    rows = [
+        {
+            "as_of_date": as_of,
+            "addr_a": pair.addr_a,
+            "addr_b": pair.addr_b,
+            "rho": pair.rho,
+            "n_buckets": pair.n_buckets,
+            "n_common": pair.n_common,
+            "phi_common": pair.phi_common,
+            "computed_at": computed_at,
+        }
+        for pair in pairs
+    ]
+    return write_dicts(connection, trader_corr, rows, "update")
+
+
+def newest_correlations(connection: sa.Connection) -> tuple[Any, list[PairCorrelation]]:
+    """(computed at, pairs) of the newest day; (None, []) before the first."""
+    table = trader_corr
+    day = connection.execute(sa.select(sa.func.max(table.c.as_of_date))).scalar()
+    if day is None:
+        return None, []
+    rows = connection.execute(
+        sa.select(table).where(table.c.as_of_date == day).order_by(table.c.addr_a, table.c.addr_b)
+    ).all()
+    pairs = [PairCorrelation(r.addr_a, r.addr_b, r.rho, r.n_buckets, r.n_common, r.phi_common) for r in rows]
+    return rows[0].computed_at, pairs
