@@ -13,7 +13,8 @@ from sigmapilot_core.domain.traders.episodes import EpisodeState
 from sigmapilot_core.domain.traders.ledger import LedgerState
 
 _DECIMALS = frozenset(
-    "position cost size fees funding entry_size entry_notional exit_size exit_notional realised".split()
+    {"position", "cost", "size", "fees", "funding", "entry_size", "entry_notional", "exit_size", "exit_notional"}
+    | {"realised"}
 )
 
 
@@ -41,7 +42,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
-    typed = {
+    typed: dict[str, Any] = {
         name: Decimal(value) if name in _DECIMALS and value is not None else value for name, value in values.items()
     }
     if "direction" in typed:

@@ -112,7 +112,7 @@ def step(state: LedgerState | None, fill: Fill, sz_decimals: int) -> tuple[Ledge
         realised=base.realised if realised is None else base.realised + realised,
         time_ms=max(base.time_ms, fill.time_ms),
         is_anchored=base.is_anchored,
-        gap_count=base.gap_count + is_gap,
+        gap_count=base.gap_count,
         fill_count=base.fill_count + 1,
     )
     return new, change
