@@ -1,0 +1,100 @@
+"""One text for one value: canonical JSON, its SHA-256 and UUIDs made of it (spec 1.8, 4.3).
+
+Keys are sorted, there is no white space, and every number (int, float or Decimal) is a string holding its plain
+decimal form without trailing zeros: 2, 2.0 and Decimal("2.00") are all "2". A float is written with the fewest digits
+that give it back. Numbers that are not finite have no canonical form.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+ID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "sigmapilot.canonical")
+
+
+def decimal_text(number: int | float | Decimal) -> str:
+    """Plain decimal form of a finite number, no exponent, no trailing zeros; both zeros are "0".
+
+    Errors: ValueError for NaN and infinities.
+    """
+    if isinstance(number, int):
+        return str(number)
+    if not (number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)):
+        raise ValueError(f"a number must be finite, got {number}")
+    text = repr(number) if isinstance(number, float) else format(number, "f")
+    if "e" in text:
+        text = format(Decimal(text), "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def plain(value: Any, path: str = "value") -> Any:
+    """`value` as dictionaries, lists, strings, booleans and None: numbers are strings, dataclasses and enumerations
+    are their contents.
+
+    Errors: ValueError for a number that is not finite, TypeError for any other type; both name the path.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value, path)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float | Decimal):
+        return _number(value, path)
+    if isinstance(value, Mapping):
+        return {_key(key, path): plain(item, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
+    if is_dataclass(value):
+        return {name: plain(getattr(value, name), f"{path}.{name}") for name in field_names(type(value))}
+    raise TypeError(f"{path} is a {type(value).__name__}, which has no canonical form")
+
+
+def canonical_json(value: Any) -> str:
+    """The one text of a value. Errors: those of `plain`."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sha256_of(value: Any) -> str:
+    """SHA-256 of the canonical text, 64 hexadecimal digits."""
+    return sha256_of_text(canonical_json(value))
+
+
+def sha256_of_text(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def uuid_of_text(text: str) -> str:
+    """UUIDv5 of a text in the project's name space."""
+    return str(uuid.uuid5(ID_NAMESPACE, text))
+
+
+@functools.cache
+def field_names(cls: type) -> tuple[str, ...]:
+    """Names of a dataclass's fields, in order."""
+    return tuple(item.name for item in fields(cls))
+
+
+def _number(value: int | float | Decimal, path: str) -> str:
+    try:
+        return decimal_text(value)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _key(key: Any, path: str) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"{path} has the key {key!r}, which is not a text")
+    return str(key.value) if isinstance(key, Enum) else key

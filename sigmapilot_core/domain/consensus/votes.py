@@ -1,0 +1,180 @@
+"""Votes of one asset: cast by acts, replaced, withdrawn and expired, as steps (spec 2).
+
+Time is exchange time: a vote leaves when the asset's watermark (the newest exchange time seen, or a timer's deadline)
+has passed its time plus the life of a vote.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from sigmapilot_core.domain.consensus import acts
+from sigmapilot_core.domain.consensus.acts import Act
+from sigmapilot_core.domain.events import Direction, Fill
+from sigmapilot_core.domain.params import ConsensusParams, PosteriorParams
+from sigmapilot_core.domain.traders import posterior
+
+NOTIONAL_SCALE_USD = 10_000.0
+NOTIONAL_LOG_CAP = 4.0  # ln(1 + N/10 000)/4 reaches 1 at about 536 000 USD
+QUIET_PERCENTILE, VIOLENT_PERCENTILE = 20.0, 80.0
+QUIET_FACTOR, VIOLENT_FACTOR = 0.5, 2.0
+
+_DEFAULTS = ConsensusParams()
+
+
+class VoteChange(StrEnum):
+    """What happened to a vote. `UPDATED`: a later fill of the same act; the others change the set."""
+
+    CAST = "cast"
+    REPLACED = "replaced"
+    UPDATED = "updated"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One trader's vote on one asset. `price` is the act's VWAP, `notional` its value in USD.
+
+    `fills` names the act's fills by (time_ms, tid); `peak` is the largest |position| since the vote was cast: a
+    position of half of it or less withdraws the vote.
+    """
+
+    user: str
+    coin: str
+    direction: Direction
+    voted_at_ms: int
+    price: Decimal
+    notional: Decimal
+    fills: tuple[tuple[int, int], ...]
+    peak: Decimal
+
+    @property
+    def fill_ids(self) -> tuple[str, ...]:
+        """The fills' identities as stored: user:time:coin:tid."""
+        return tuple(f"{self.user}:{time_ms}:{self.coin}:{tid}" for time_ms, tid in self.fills)
+
+
+@dataclass(frozen=True, slots=True)
+class TraderState:
+    """What is kept per (pool trader, coin): the act in progress and the vote that stands."""
+
+    act: Act | None = None
+    vote: Vote | None = None
+
+
+def on_fill(
+    state: TraderState, fill: Fill, before: Decimal, after: Decimal, params: ConsensusParams = _DEFAULTS
+) -> tuple[TraderState, VoteChange | None]:
+    """Apply one fill of a pool trader; `before` and `after` are the signed positions around it.
+
+    The newest vote counts: an act that meets the rule casts a vote or replaces the one that stands; the later fills
+    of that act update its price and notional but not its time. A position that is gone, turned or cut to half of its
+    peak withdraws the vote.
+    """
+    act = acts.step(state.act, fill, before, after, params)
+    vote = state.vote
+    if act.voted_at_ms is not None and (after > 0) == act.is_buy and after:
+        is_update = vote is not None and vote.fills[0] == act.fills[0]
+        peak = max(abs(after), vote.peak) if is_update and vote is not None else abs(after)
+        change = VoteChange.UPDATED if is_update else VoteChange.CAST if vote is None else VoteChange.REPLACED
+        return TraderState(act, _vote(act, fill, peak)), change
+    if vote is None:
+        return TraderState(act, None), None
+    if after * vote.direction.sign <= vote.peak / 2:
+        return TraderState(act, None), VoteChange.WITHDRAWN
+    return TraderState(act, vote), None
+
+
+def on_position(vote: Vote | None, position: Decimal) -> tuple[Vote | None, VoteChange | None]:
+    """The position was found to be another than the fills said: withdraw the vote unless more than half still stands."""
+    if vote is None or position * vote.direction.sign > vote.peak / 2:
+        return vote, None
+    return None, VoteChange.WITHDRAWN
+
+
+@dataclass(frozen=True, slots=True)
+class VoteSet:
+    """The votes that stand on one asset, by trader, and the watermark up to which they were looked at."""
+
+    coin: str
+    votes: Mapping[str, Vote] = field(default_factory=dict)
+    watermark_ms: int = 0
+
+    def with_vote(self, user: str, vote: Vote | None) -> VoteSet:
+        """The set with the trader's vote put, replaced or (None) removed."""
+        votes = {name: held for name, held in self.votes.items() if name != user}
+        if vote is not None:
+            votes[user] = vote
+        return VoteSet(self.coin, votes, self.watermark_ms)
+
+    def heads(self) -> tuple[int, int]:
+        """(voters for long, voters for short)."""
+        longs = sum(vote.direction is Direction.LONG for vote in self.votes.values())
+        return longs, len(self.votes) - longs
+
+    def ordered(self) -> tuple[Vote, ...]:
+        """By time, then trader: the same for every order in which votes of one instant arrived."""
+        return tuple(sorted(self.votes.values(), key=lambda vote: (vote.voted_at_ms, vote.user)))
+
+
+def advance(vote_set: VoteSet, watermark_ms: int, life_ms: int) -> tuple[VoteSet, tuple[Vote, ...]]:
+    """The set at a later watermark and the votes that left it: those with time + life before the watermark."""
+    watermark_ms = max(watermark_ms, vote_set.watermark_ms)
+    return _partition(vote_set, watermark_ms, lambda vote: vote.voted_at_ms + life_ms >= watermark_ms)
+
+
+def retain(vote_set: VoteSet, pool: Mapping[str, object] | frozenset[str]) -> tuple[VoteSet, tuple[Vote, ...]]:
+    """The set without traders who left the pool, and their votes."""
+    return _partition(vote_set, vote_set.watermark_ms, lambda vote: vote.user in pool)
+
+
+def next_deadline_ms(vote_set: VoteSet, life_ms: int) -> int | None:
+    """The first instant at which a vote has expired: one millisecond after its time plus life; None without votes."""
+    if not vote_set.votes:
+        return None
+    return min(vote.voted_at_ms for vote in vote_set.votes.values()) + life_ms + 1
+
+
+def life_ms(atr_percentile: float | None, params: ConsensusParams = _DEFAULTS) -> int:
+    """window x staleness factor x (0.5 / 1 / 2 for an ATR percentile < 20 / 20-80 / > 80), milliseconds.
+
+    An unknown percentile gives the shortest life: no vote counts longer than it would if it were known.
+    """
+    return round(1000 * params.window_s * params.staleness_factor * _life_factor(atr_percentile))
+
+
+def vote_weight(kappa: float, notional_usd: float, params: PosteriorParams | None = None) -> float:
+    """kappa/(kappa+10) x min(1, ln(1 + notional/10 000)/4).
+
+    Errors: ValueError unless kappa is above zero and the notional finite and not negative.
+    """
+    if not (kappa > 0 and math.isfinite(kappa)) or not (notional_usd >= 0 and math.isfinite(notional_usd)):
+        raise ValueError(f"kappa must be above 0 and notional_usd not negative, got {kappa} and {notional_usd}")
+    size = min(1.0, math.log1p(notional_usd / NOTIONAL_SCALE_USD) / NOTIONAL_LOG_CAP)
+    return posterior.weight(kappa, params or PosteriorParams()) * size
+
+
+def _life_factor(atr_percentile: float | None) -> float:
+    if atr_percentile is None or not atr_percentile >= QUIET_PERCENTILE:  # a NaN is unknown, too
+        return QUIET_FACTOR
+    return VIOLENT_FACTOR if atr_percentile > VIOLENT_PERCENTILE else 1.0
+
+
+def _vote(act: Act, fill: Fill, peak: Decimal) -> Vote:
+    assert act.voted_at_ms is not None
+    direction = Direction.LONG if act.is_buy else Direction.SHORT
+    return Vote(fill.user, fill.coin, direction, act.voted_at_ms, act.vwap, act.notional, act.fills, peak)
+
+
+def _partition(
+    vote_set: VoteSet, watermark_ms: int, is_kept: Callable[[Vote], bool]
+) -> tuple[VoteSet, tuple[Vote, ...]]:
+    gone = tuple(vote for vote in vote_set.ordered() if not is_kept(vote))
+    kept = {user: vote for user, vote in vote_set.votes.items() if is_kept(vote)}
+    return VoteSet(vote_set.coin, kept, watermark_ms), gone
