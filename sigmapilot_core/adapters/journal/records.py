@@ -1,0 +1,58 @@
+"""One record of the journal and its bytes.
+
+Layout, little-endian: length of the body (u32), CRC-32 of the body (u32), body = sequence number (u64), receive time
+in ms (i64), length of the kind (u8), kind (ASCII), payload. A file opens with `MAGIC`.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAGIC = b"SPJ1"
+MAX_BODY = 64 * 1024 * 1024
+_FRAME = struct.Struct("<II")
+_HEAD = struct.Struct("<QqB")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One input of the decision step: what arrived, when, and where it stands in its partition."""
+
+    seq: int
+    kind: str
+    received_ms: int
+    payload: bytes
+
+
+class JournalDamaged(Exception):
+    """Records are missing in the middle: what follows must not be taken for the whole."""
+
+
+def encode_record(seq: int, kind: str, received_ms: int, payload: bytes) -> bytes:
+    """The bytes of one record. ValueError for a kind that is not 1 to 255 ASCII letters or a payload above 64 MB."""
+    label = kind.encode("ascii")
+    if not 0 < len(label) < 256:
+        raise ValueError(f"kind is {kind!r}; allowed is 1 to 255 ASCII characters.")
+    body = _HEAD.pack(seq, received_ms, len(label)) + label + payload
+    if len(body) > MAX_BODY:
+        raise ValueError(f"payload has {len(payload)} bytes; allowed is at most {MAX_BODY - _HEAD.size - len(label)}.")
+    return _FRAME.pack(len(body), zlib.crc32(body)) + body
+
+
+def read_record(stream: BinaryIO) -> tuple[Record, int] | None:
+    """The next record and its length in bytes; None at the end and at anything that is not a whole record."""
+    frame = stream.read(_FRAME.size)
+    if len(frame) < _FRAME.size:
+        return None
+    length, checksum = _FRAME.unpack(frame)
+    if not _HEAD.size < length <= MAX_BODY:
+        return None
+    body = stream.read(length)
+    if len(body) < length or zlib.crc32(body) != checksum:
+        return None
+    seq, received_ms, label = _HEAD.unpack_from(body)
+    start = _HEAD.size + label
+    return Record(seq, body[_HEAD.size : start].decode("ascii"), received_ms, body[start:]), _FRAME.size + length
