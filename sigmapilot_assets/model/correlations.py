@@ -72,7 +72,7 @@ def _measure(connection: sa.Connection, platform: Platform) -> tuple[PairCorrela
     return table.pairs()
 
 
-def _metadata(pairs: tuple[PairCorrelation, ...], rho0: DefaultRho) -> dict[str, object]:
+def _metadata(pairs: tuple[PairCorrelation, ...], rho0: DefaultRho) -> dict[str, dg.MetadataValue | int | float]:
     measured = [pair for pair in pairs if pair.rho is not None]
     highest = sorted(measured, key=lambda pair: -(pair.rho or 0.0))[:10]
     return {

@@ -62,5 +62,6 @@ def _row(asset: dict[str, Any], held: LearnableEpisodes, pool: list[str], platfo
         "funding_rate_hourly": asset["funding_rate_hourly"],
         "hold_hours": hold.hours,
         "hold_source": hold.source,
+        "hold_episodes": hold.episodes,
         "day_volume_usd": asset["day_volume_usd"],
     }

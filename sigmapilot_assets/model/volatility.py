@@ -73,6 +73,7 @@ def _row(estimate: VolatilityEstimate, regime: RegimeEstimate) -> dict[str, Any]
         "bar_close_at": None if estimate.bar_close_ms is None else at(estimate.bar_close_ms),
         "atr": estimate.atr,
         "price": estimate.price,
+        "atr_fraction": estimate.atr_fraction,
         "stop_fraction": estimate.stop_fraction,
         "atr_percentile": estimate.percentile,
         "source": estimate.source.value,

@@ -303,7 +303,8 @@ asset_volatility = sa.Table(
     unknown("bar_close_at", Time),
     unknown("atr", Real),
     unknown("price", Real),
-    unknown("stop_fraction", Real),
+    column("atr_fraction", Real),
+    column("stop_fraction", Real),
     unknown("atr_percentile", Real),
     column("source", Text),  # atr | realised_vol | fallback
     column("regime", Text),
@@ -320,6 +321,7 @@ asset_costs = sa.Table(
     unknown("funding_rate_hourly", Real),
     column("hold_hours", Real),
     column("hold_source", Text),
+    column("hold_episodes", Int),
     unknown("day_volume_usd", Real),
 )
 

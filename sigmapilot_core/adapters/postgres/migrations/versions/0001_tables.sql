@@ -37,6 +37,7 @@ CREATE TABLE asset_costs (
     funding_rate_hourly DOUBLE PRECISION,
     hold_hours DOUBLE PRECISION NOT NULL,
     hold_source TEXT NOT NULL,
+    hold_episodes INTEGER NOT NULL,
     day_volume_usd DOUBLE PRECISION,
     CONSTRAINT pk_asset_costs PRIMARY KEY (asset, computed_at)
 );
@@ -55,7 +56,8 @@ CREATE TABLE asset_volatility (
     bar_close_at TIMESTAMP WITH TIME ZONE,
     atr DOUBLE PRECISION,
     price DOUBLE PRECISION,
-    stop_fraction DOUBLE PRECISION,
+    atr_fraction DOUBLE PRECISION NOT NULL,
+    stop_fraction DOUBLE PRECISION NOT NULL,
     atr_percentile DOUBLE PRECISION,
     source TEXT NOT NULL,
     regime TEXT NOT NULL,

@@ -1,0 +1,98 @@
+"""Publishing and reading model snapshots: parts are stored once by their hash, a snapshot names two of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from sigmapilot_core.adapters.postgres.schema.model import model_parts, model_snapshots
+from sigmapilot_core.domain.snapshot import (
+    FastPart,
+    ModelSnapshot,
+    PoolFlavour,
+    SlowPart,
+    fast_from_json,
+    part_to_json,
+    settings_from_json,
+    slow_from_json,
+)
+
+_PUBLISH_LOCK = 727_002
+
+
+def publish(connection: sa.Connection, draft: ModelSnapshot, run_id: str | None) -> ModelSnapshot | None:
+    """Publish a snapshot with the next versions; None when the newest one has the same content."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PUBLISH_LOCK})
+    newest = connection.execute(sa.select(model_snapshots).order_by(model_snapshots.c.version.desc()).limit(1)).first()
+    if newest is not None and newest.hash == draft.hash:
+        return None
+    slow_version = _store_part(connection, "slow", draft.slow, draft.slow_hash)
+    fast_version = _store_part(connection, "fast", draft.fast, draft.fast_hash)
+    version = 1 if newest is None else newest.version + 1
+    connection.execute(
+        model_snapshots.insert().values(
+            version=version,
+            slow_version=slow_version,
+            fast_version=fast_version,
+            hash=draft.hash,
+            settings_hash=draft.settings_hash,
+            settings=part_to_json(draft.settings),
+            mode=draft.mode,
+            pool_flavour=draft.pool_flavour.value,
+            pool_size=len(draft.slow.pool),
+            published_at=datetime.fromtimestamp(draft.published_at_ms / 1000, UTC),
+            dagster_run_id=run_id,
+        )
+    )
+    return read_snapshot(connection, version)
+
+
+def _store_part(connection: sa.Connection, part: str, content: SlowPart | FastPart, digest: str) -> int:
+    table = model_parts
+    found = connection.execute(sa.select(table.c.version).where(table.c.part == part, table.c.hash == digest)).scalar()
+    if found is not None:
+        return int(found)
+    newest = connection.execute(sa.select(sa.func.max(table.c.version)).where(table.c.part == part)).scalar()
+    version = (newest or 0) + 1
+    connection.execute(table.insert().values(part=part, version=version, hash=digest, content=part_to_json(content)))
+    return version
+
+
+def newest_version(connection: sa.Connection) -> int | None:
+    """Version of the newest snapshot, None before the first."""
+    return connection.execute(sa.select(sa.func.max(model_snapshots.c.version))).scalar()
+
+
+def read_snapshot(connection: sa.Connection, version: int) -> ModelSnapshot:
+    """One published snapshot, checked against its stored hash.
+
+    Raises:
+        LookupError: there is no such version.
+        ValueError: the stored content does not match its hash.
+    """
+    row = connection.execute(sa.select(model_snapshots).where(model_snapshots.c.version == version)).first()
+    if row is None:
+        raise LookupError(f"snapshot version {version} does not exist")
+    snapshot = ModelSnapshot(
+        version=row.version,
+        slow_version=row.slow_version,
+        fast_version=row.fast_version,
+        mode=row.mode,
+        pool_flavour=PoolFlavour(row.pool_flavour),
+        slow=slow_from_json(_content(connection, "slow", row.slow_version)),
+        fast=fast_from_json(_content(connection, "fast", row.fast_version)),
+        settings=settings_from_json(row.settings),
+        published_at_ms=int(row.published_at.timestamp() * 1000),
+    )
+    if snapshot.hash != row.hash:
+        raise ValueError(f"snapshot {version}: stored hash {row.hash}, content has {snapshot.hash}")
+    return snapshot
+
+
+def _content(connection: sa.Connection, part: str, version: int) -> str:
+    table = model_parts
+    query = sa.select(table.c.content).where(table.c.part == part, table.c.version == version)
+    content: Any = connection.execute(query).scalar_one()
+    return str(content)
