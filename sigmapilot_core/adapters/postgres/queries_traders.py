@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from sigmapilot_core.adapters.postgres.schema.model import (
     trader_snapshots,
 )
 from sigmapilot_core.adapters.postgres.schema.stream import fills, tracked_traders
+from sigmapilot_core.domain.traders.posterior import Posterior, weight
 
 FILTERS = (
     "month_pnl",
@@ -33,9 +35,6 @@ FILTERS = (
 )  # in the order of evaluation (spec 1.2)
 PERIODS = ("day", "week", "month", "all_time")
 _P = trader_performance.c
-_VARIANCE = _P.nig_beta / sa.func.nullif(_P.nig_alpha - 1.0, 0.0)  # E[s2] of the posterior, known for alpha > 1
-_SIGMA = sa.case((_P.nig_alpha > 1.0, sa.func.sqrt(_VARIANCE)))
-_POSTERIOR_STD = sa.case((_P.nig_alpha > 1.0, sa.func.sqrt(_VARIANCE / _P.nig_kappa)))
 
 
 def newest_selection(connection: sa.Connection) -> Row | None:
@@ -46,13 +45,17 @@ def newest_selection(connection: sa.Connection) -> Row | None:
     )
 
 
-def pool_selected_at(connection: sa.Connection, as_of_date: date, selection_version: int) -> Row | None:
-    """One draw by its key."""
-    c = pool_selections.c
-    return first(
-        connection,
-        sa.select(pool_selections).where(c.as_of_date == as_of_date, c.selection_version == selection_version),
-    )
+def _with_spread(row: Row) -> Row:
+    """The row with `sigma` (deviation of one R), `posterior_std` (of the mean) and the weight of its votes."""
+    if row["nig_m"] is None:
+        return row | {"sigma": None, "posterior_std": None, "weight": None}
+    posterior = Posterior(row["nig_m"], row["nig_kappa"], row["nig_alpha"], row["nig_beta"])
+    variance, var_mu = posterior.expected_variance, posterior.var_mu
+    return row | {
+        "sigma": None if variance is None else math.sqrt(variance),
+        "posterior_std": None if var_mu is None else math.sqrt(var_mu),
+        "weight": weight(row["nig_kappa"]),
+    }
 
 
 def pool(connection: sa.Connection, limit: int = 1000, min_episodes: int = 0) -> list[Row]:
@@ -71,8 +74,6 @@ def pool(connection: sa.Connection, limit: int = 1000, min_episodes: int = 0) ->
             *(_P[name] for name in ("episode_count", "win_count", "total_pnl_r", "share_below_clamp")),
             _P.last_closed_at,
             _P.as_of.label("posterior_as_of"),
-            _SIGMA.label("sigma"),
-            _POSTERIOR_STD.label("posterior_std"),
         )
         .select_from(alpha_pool_addresses)
         .outerjoin(trader_performance, _P.address == a.address)
@@ -85,7 +86,7 @@ def pool(connection: sa.Connection, limit: int = 1000, min_episodes: int = 0) ->
         .order_by(_P.nig_m.desc().nulls_last(), a.address)
         .limit(limit)
     )
-    return rows(connection, statement)
+    return [_with_spread(row) for row in rows(connection, statement)]
 
 
 def pnl_curves(connection: sa.Connection, wanted: list[str], since: date) -> dict[str, list[Row]]:
