@@ -123,13 +123,16 @@ accounts = st.builds(
     positions=st.lists(positions, unique_by=lambda p: p.coin, max_size=5).map(tuple),
 )
 funding_rates = st.builds(FundingRate, coin=coins, time_ms=instants, rate=reals, premium=reals)
-windows = st.builds(LeaderboardWindow, pnl_usd=st.none() | reals, roi=st.none() | reals, volume_usd=st.none() | reals)
+usd = st.floats(-1e11, 1e11)
+windows = st.builds(
+    LeaderboardWindow, pnl_usd=st.none() | usd, roi=st.none() | st.floats(-1, 1e6), volume_usd=st.none() | usd.map(abs)
+)
 leaderboard_rows = st.builds(
     LeaderboardRow,
     address=addresses,
-    account_value_usd=reals,
+    account_value_usd=usd,
     windows=st.dictionaries(st.sampled_from(["day", "week", "month", "allTime"]), windows),
-    display_name=st.none() | st.text(max_size=20),
+    display_name=st.none() | st.text(min_size=1, max_size=20),
     prize=st.floats(0, 1000),
 )
 _points = st.lists(st.tuples(instants, reals), max_size=5).map(tuple)
