@@ -51,10 +51,13 @@ __all__ = [
     "World",
     "child_environment",
     "describe",
+    "export_libpq",
     "libpq_environment",
     "load_settings",
 ]
 
+_WEIGHT = 1200  # the exchange's own limit; the emulator's is higher so that first histories take seconds
+_EMULATED_WEIGHT = 600_000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TELEMETRY_OFF = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -77,6 +80,7 @@ class Settings:
     broker_url: SecretStr | None
     api_token: SecretStr | None
     venue: VenueUrls
+    request_weight_per_minute: int
     pool: str
     world: World
     recording: Recording
@@ -192,6 +196,7 @@ def _assemble(values: Mapping[str, Any], params: Params, ignored: tuple[str, ...
         broker_url=SecretStr(broker) if broker else None,
         api_token=SecretStr(token) if token else None,
         venue=_venue(mode, ports, own("VENUE_API_URL"), own("VENUE_WS_URL"), own("LEADERBOARD_URL")),
+        request_weight_per_minute=own("REQUEST_WEIGHT_PER_MINUTE") or (_EMULATED_WEIGHT if mode.emulated else _WEIGHT),
         pool=own("POOL"),
         world=World(own("SEED"), own("WORLD_TRADERS"), own("WORLD_DAYS"), own("WORLD_PROFILE")),
         recording=Recording(_folder(own("RECORDING_DIR")), _folder(own("LEADERBOARD_DIR")), own("RECORDING_SPEED")),
@@ -265,6 +270,7 @@ def child_environment(settings: Settings, *, api_token: SecretStr | None = None)
     environment.pop("SIGMAPILOT_API_TOKEN", None)
     if api_token is not None:
         environment["SIGMAPILOT_API_TOKEN"] = api_token.get_secret_value()
+    environment |= _dbt_environment(settings)
     environment |= {
         "SIGMAPILOT_MODE": str(settings.mode),
         "SIGMAPILOT_HOME": str(settings.home),
@@ -288,6 +294,23 @@ def libpq_environment(settings: Settings) -> dict[str, str]:
         "PGDATABASE": unquote(url.path.lstrip("/")),
     }
     return {name: text for name, text in found.items() if text}
+
+
+def _dbt_environment(settings: Settings) -> dict[str, str]:
+    """The same connection under the names of `dbt/profiles.yml`."""
+    names = {
+        "PGHOST": "DBT_PG_HOST",
+        "PGPORT": "DBT_PG_PORT",
+        "PGUSER": "DBT_PG_USER",
+        "PGPASSWORD": "DBT_ENV_SECRET_PG_PASSWORD",
+        "PGDATABASE": "DBT_PG_DATABASE",
+    }
+    return {names[name]: text for name, text in libpq_environment(settings).items()}
+
+
+def export_libpq(settings: Settings) -> None:
+    """Put the database into this process's environment, for the programs it starts (dbt)."""
+    os.environ.update(libpq_environment(settings))
 
 
 @dataclass(frozen=True, slots=True)

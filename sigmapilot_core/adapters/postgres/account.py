@@ -6,6 +6,7 @@ import os
 import pwd
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SERVICE_NAME = "sigmapilot"
 # in a range no distribution and no systemd feature assigns (systemd's UIDS-GIDS: 60578-61183 is unused)
@@ -25,7 +26,7 @@ class Account:
     gid: int | None = None
 
     @property
-    def spawn(self) -> dict[str, object]:
+    def spawn(self) -> dict[str, Any]:
         """Arguments of `subprocess` that start a program under this account."""
         return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
 

@@ -57,7 +57,7 @@ def _runs(binaries: Path, account: Account) -> bool:
             capture_output=True,
             timeout=20,
             check=False,
-            **account.spawn,  # type: ignore[call-overload]  # user, group and groups as one dictionary
+            **account.spawn,
         )
     except PermissionError:
         return False

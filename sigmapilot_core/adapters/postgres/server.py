@@ -99,7 +99,7 @@ class EmbeddedServer:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGINT),
-            **self.accounts.server.spawn,  # type: ignore[call-overload]  # user, group and groups as one dictionary
+            **self.accounts.server.spawn,
         )
         deadline = time.monotonic() + timeout_s
         while not self.answers():
@@ -184,7 +184,7 @@ class EmbeddedServer:
             text=True,
             timeout=120,
             check=False,
-            **creator.spawn,  # type: ignore[call-overload]  # user, group and groups as one dictionary
+            **creator.spawn,
         )
         if made.returncode != 0:
             raise ServerError(f"initdb failed in {self.paths.root}: {_last_line(made.stderr)}")

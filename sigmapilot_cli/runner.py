@@ -1,0 +1,90 @@
+"""Runs one mode in the foreground: what `up` and `demo` share."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import httpx
+import typer
+
+from sigmapilot_cli.api_token import ensure_token
+from sigmapilot_cli.errors import CommandError
+from sigmapilot_cli.lock import single_instance
+from sigmapilot_cli.plan import Plan, full_plan, processes
+from sigmapilot_cli.ports import require_free_ports
+from sigmapilot_cli.supervisor.spec import Pace
+from sigmapilot_cli.supervisor.supervise import Supervisor, Work
+from sigmapilot_core.adapters.postgres.account import ServerError
+from sigmapilot_core.adapters.settings import Settings
+
+STATE_FILE = "up.json"
+_VENUE_TIMEOUT_S = 10.0
+
+
+def run_mode(settings: Settings, work: Work | None = None) -> int:
+    """Start every part of the mode, do `work` or wait for a signal, stop every part; returns the exit code.
+
+    Raises:
+        CommandError: it is running already, a port is taken, the venue is out of reach, a required part failed.
+    """
+    make_mode_dir(settings)
+    base = settings.ports.api[0] if "SIGMAPILOT_PORT_BASE" in settings.given else None
+    with single_instance(settings.mode_dir, str(settings.mode), base):
+        for name in settings.ignored:
+            _say(f"{name} is not a setting and is ignored")
+        require_venue(settings)
+        token, made = ensure_token(settings)
+        try:
+            plan = full_plan(settings, token)
+        except ServerError as error:
+            raise CommandError(str(error)) from error
+        require_free_ports(processes(plan))
+        if made:
+            _say(f"API token (shown once, kept in {settings.token_file}): {token.get_secret_value()}")
+        return run_plan(settings, plan, work)
+
+
+def run_plan(settings: Settings, plan: Plan, work: Work | None = None, pace: Pace | None = None) -> int:
+    """Run a plan under the supervisor until its work is done or a signal comes."""
+    header = {"mode": str(settings.mode), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+    state_file = settings.mode_dir / STATE_FILE
+    return asyncio.run(Supervisor(plan, settings.logs_dir, state_file, _say, header, pace).run(work))
+
+
+def make_mode_dir(settings: Settings) -> None:
+    """The mode's folder. The server's account passes through it, so others may enter but not list it."""
+    try:
+        for folder in (settings.home, settings.mode_dir):
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                folder.chmod(0o711)
+        settings.logs_dir.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"SIGMAPILOT_HOME={str(settings.home)!r} cannot be used: {error.strerror}; allowed: a folder this user may "
+            "write.",
+            exit_code=2,
+        ) from error
+
+
+def require_venue(settings: Settings) -> None:
+    """Check that a real venue answers at all before anything starts.
+
+    Raises:
+        CommandError: it does not, with the reason.
+    """
+    if settings.mode.emulated:
+        return
+    url = settings.venue.api
+    try:
+        httpx.get(url, timeout=_VENUE_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        raise CommandError(
+            f"mode {settings.mode} needs the exchange, but {httpx.URL(url).host} cannot be reached ({error}); check "
+            "the network, or run `sigmapilot demo`, which needs none."
+        ) from error
+
+
+def _say(line: str) -> None:
+    typer.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}")

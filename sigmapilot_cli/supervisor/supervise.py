@@ -1,0 +1,167 @@
+"""Starts a plan in order, answers signals, stops it in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from sigmapilot_cli.errors import EXIT_FAILED, CommandError
+from sigmapilot_cli.supervisor.guard_link import GuardLink
+from sigmapilot_cli.supervisor.log_file import RotatingLog, last_lines
+from sigmapilot_cli.supervisor.part import Part, PartState
+from sigmapilot_cli.supervisor.spec import Pace, ProcessSpec, Step
+
+Work = Callable[[], Awaitable[int]]
+
+
+class Supervisor:
+    """Runs a plan once. `say` gets one line for each thing a person should know; `state_file` what runs, as JSON."""
+
+    def __init__(
+        self,
+        plan: Sequence[ProcessSpec | Step],
+        logs_dir: Path,
+        state_file: Path,
+        say: Callable[[str], None],
+        header: Mapping[str, object] | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._plan = plan
+        self._logs_dir = logs_dir
+        self._state_file = state_file
+        self._say = say
+        self._header = dict(header or {})
+        self._pace = pace or Pace()
+        self._parts: list[Part] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stop = asyncio.Event()
+        self._seen: dict[str, PartState] = {}
+        self._started_at = time.monotonic()
+
+    async def run(self, work: Work | None = None) -> int:
+        """Start everything, then do `work` (or wait for a signal), then stop everything.
+
+        Returns the exit code of `work`, 0 after a signal.
+
+        Raises:
+            CommandError: a required part or a step failed; what ran is stopped before it is raised.
+        """
+        self._listen()
+        guard = GuardLink()
+        try:
+            await self._start_all(guard)
+            if work is None or self._stop.is_set():
+                await self._stop.wait()
+                return 0
+            return await self._do(work)
+        finally:
+            await self._stop_all()
+            guard.close()
+            self._deafen()
+
+    def request_stop(self) -> None:
+        """First call: stop in order. Second call: stop at once."""
+        if self._stop.is_set():
+            self._say("stopping at once")
+            for part in self._parts:
+                part.hurry()
+            return
+        self._say("stopping in order; once more stops at once")
+        self._stop.set()
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(how, self.request_stop)
+
+    def _deafen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(how)
+
+    async def _start_all(self, guard: GuardLink) -> None:
+        for item in self._plan:
+            if self._stop.is_set():
+                return
+            if isinstance(item, Step):
+                self._say(f"{item.name} ...")
+                await asyncio.to_thread(item.run)
+            else:
+                await self._start(item, guard)
+
+    async def _start(self, spec: ProcessSpec, guard: GuardLink) -> None:
+        log = RotatingLog(self._logs_dir / f"{spec.name}.log")
+        part = Part(spec, log, self._pace, guard, self._part_changed)
+        self._parts.append(part)
+        task = asyncio.create_task(part.run(), name=spec.name)
+        # a part's task ends before the stop only by a mistake in it; that must not go unseen
+        task.add_done_callback(lambda _: self._stop.set())
+        self._tasks.append(task)
+        waits = [asyncio.create_task(part.settled.wait()), asyncio.create_task(self._stop.wait())]
+        await asyncio.wait([task, *waits], return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if part.state is PartState.DEGRADED and spec.required:
+            last = (last_lines(log.path, 1) or ["nothing"])[0]
+            raise CommandError(f"{spec.name} does not start: {part.last_end}; it last said: {last} (log: {log.path})")
+
+    async def _do(self, work: Work) -> int:
+        doing = asyncio.ensure_future(work())
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if doing.done():
+            return doing.result()
+        doing.cancel()
+        await asyncio.wait({doing})
+        return EXIT_FAILED
+
+    async def _stop_all(self) -> None:
+        self._stop.set()
+        for part, task in reversed(list(zip(self._parts, self._tasks, strict=True))):
+            part.stop()
+            await asyncio.wait([task])
+        self._state_file.unlink(missing_ok=True)
+        for task in self._tasks:
+            task.result()
+
+    def _part_changed(self, part: Part) -> None:
+        name, state = part.spec.name, part.state
+        if self._seen.get(name) is not state:
+            self._tell(part)
+        self._seen[name] = state
+        self._write_state()
+
+    def _tell(self, part: Part) -> None:
+        name = part.spec.name
+        if part.state is PartState.READY:
+            self._say(f"{name} ready ({time.monotonic() - self._started_at:.1f} s)")
+        elif part.state is PartState.PAUSING:
+            pause_s = self._pace.pause_s(part.failures)
+            self._say(f"{name} {part.last_end}; next start in {pause_s:g} s (failure {part.failures})")
+        elif part.state is PartState.DEGRADED:
+            self._say(f"{name} degraded: {part.last_end} ({part.failures} failures); log: {self._logs_dir / name}.log")
+        elif part.state is PartState.UNREADY:
+            self._say(f"{name} does not answer")
+        elif part.state is PartState.STOPPED:
+            self._say(f"{name} stopped")
+
+    def _write_state(self) -> None:
+        rows = [
+            {
+                "name": part.spec.name,
+                "state": str(part.state),
+                "pid": part.pid,
+                "ports": list(part.spec.ports),
+                "restarts": part.restarts,
+                "last_end": part.last_end,
+            }
+            for part in self._parts
+        ]
+        draft = self._state_file.with_suffix(".new")
+        draft.write_text(json.dumps({**self._header, "parts": rows}))
+        draft.replace(self._state_file)
