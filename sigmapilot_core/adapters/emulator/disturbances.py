@@ -1,0 +1,70 @@
+"""Declared disturbances of the demo: each gate is seen failing once in half an hour, for a reason written here.
+
+Nothing is hidden: the status route lists what is still to come, and the faults in force like any other fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sigmapilot_core.adapters.emulator.faults import FaultOrder
+
+MINUTE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """A fault that begins `at_s` after the stream reported ready and lasts `seconds`."""
+
+    at_s: int
+    seconds: int
+    order: FaultOrder
+    why: str
+
+
+DEMO: tuple[Disturbance, ...] = (
+    Disturbance(
+        6 * MINUTE_S,
+        160,
+        FaultOrder("delay_trades", coin="BTC"),
+        "Trades of one major are held back and arrive late in one burst: the votes in them are too old to act on.",
+    ),
+    Disturbance(
+        9 * MINUTE_S + 30,
+        60,
+        FaultOrder("freeze_books", coin="ETH"),
+        "Books of one coin stand still for a minute: prices are not fresh, no decision may pass.",
+    ),
+    Disturbance(
+        14 * MINUTE_S,
+        20,
+        FaultOrder("freeze_channel", channel="trades", coin="SOL"),
+        "Twenty seconds without trades of one coin: the gap must be found and reconciled.",
+    ),
+    Disturbance(
+        19 * MINUTE_S,
+        1,
+        FaultOrder("close_1012"),
+        "Every connection is closed as in a network upgrade: reconnect, resubscribe, prime again.",
+    ),
+)
+
+
+class DisturbancePlan:
+    """Switches disturbances on when their time has come, counted from the moment the stream was ready."""
+
+    def __init__(self, disturbances: tuple[Disturbance, ...]) -> None:
+        self._waiting = sorted(disturbances, key=lambda d: d.at_s)
+
+    def due(self, ready_ms: int, now_ms: int) -> list[Disturbance]:
+        """Those that begin now; each is given once."""
+        begun = [d for d in self._waiting if ready_ms + d.at_s * 1000 <= now_ms]
+        self._waiting = self._waiting[len(begun) :]
+        return begun
+
+    def listed(self) -> list[dict[str, object]]:
+        """What is still to come, for the status route."""
+        return [
+            {"at_s": d.at_s, "seconds": d.seconds, "name": d.order.name, "coin": d.order.coin, "why": d.why}
+            for d in self._waiting
+        ]

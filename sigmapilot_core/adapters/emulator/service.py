@@ -1,0 +1,175 @@
+"""One running emulator: its parts put together, from the first block to the last task."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+from sigmapilot_core.adapters.emulator.catalogue import ALL_INFO, channels_of
+from sigmapilot_core.adapters.emulator.config import EmulatorConfig
+from sigmapilot_core.adapters.emulator.connection_faults import perform
+from sigmapilot_core.adapters.emulator.disturb import FrameFaults
+from sigmapilot_core.adapters.emulator.disturbances import Disturbance, DisturbancePlan
+from sigmapilot_core.adapters.emulator.driver import Driver, RecordedBlock
+from sigmapilot_core.adapters.emulator.faults import CATALOGUE, FaultOrder, FaultRegistry, Place
+from sigmapilot_core.adapters.emulator.hub import Hub
+from sigmapilot_core.adapters.emulator.leaderboard import LeaderboardFile
+from sigmapilot_core.adapters.emulator.limits import Seconds
+from sigmapilot_core.adapters.emulator.protocol import Feed
+from sigmapilot_core.adapters.emulator.publisher import Publisher
+from sigmapilot_core.adapters.emulator.requests import Requests
+from sigmapilot_core.adapters.emulator.venue import Venue
+from sigmapilot_core.ports import Clock, VenueSource
+
+
+class NotPossible(Exception):
+    """A control the emulator cannot obey in its present state or mode; the message says why."""
+
+
+@runtime_checkable
+class LivingWorld(Protocol):
+    """What a simulated world can be told, beyond being asked (spec simulation, live profiles)."""
+
+    def mark_ready(self, now_ms: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts that exist once there is a source; `blocks` are those of a recording, else empty."""
+
+    venue: Venue
+    driver: Driver
+    feed: Feed
+    requests: Requests
+    leaderboard: LeaderboardFile
+    blocks: tuple[RecordedBlock, ...]
+
+    @property
+    def is_recording(self) -> bool:
+        """True if the feed is the clock."""
+        return bool(self.blocks)
+
+
+class Emulator:
+    """State and parts. `open` gives it a source; until then it only tells that it is not ready."""
+
+    def __init__(
+        self,
+        config: EmulatorConfig,
+        clock: Clock,
+        disturbances: tuple[Disturbance, ...] = (),
+        seconds: Seconds = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.phase = "building"
+        self.about: dict[str, Any] = {}
+        self.stream_ready_ms: int | None = None
+        self.running: Running | None = None
+        self.faults = FaultRegistry(lambda: self.now_ms or 0, random.Random(config.seed))
+        self.hub = Hub(config.limits, seconds)
+        self._clock = clock
+        self._seconds = seconds
+        self._plan = DisturbancePlan(disturbances)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def now_ms(self) -> int | None:
+        """Time of the last block; None before there is a source."""
+        return None if self.running is None else self.running.venue.now_ms
+
+    def open(self, source: VenueSource, blocks: tuple[RecordedBlock, ...] = (), **about: Any) -> None:
+        """Put a source behind the emulator and let time pass; `about` is told by the status route."""
+        self.running = running = self._assembled(source, blocks)
+        self.about = about
+        self.phase = "ready"
+        if blocks:
+            self._task = asyncio.get_running_loop().create_task(running.driver.run_recording(blocks))
+        elif not self.config.stepped:
+            self._task = asyncio.get_running_loop().create_task(running.driver.run_live(self._clock))
+
+    def _assembled(self, source: VenueSource, blocks: tuple[RecordedBlock, ...]) -> Running:
+        config = self.config
+        venue = Venue(source, self.faults, config.batch_states)
+        frame_faults = FrameFaults(self.faults)
+        publisher = Publisher(self.hub, channels_of(venue, self.hub, config.stream), frame_faults)
+        requests = Requests(venue, NoActions(), ALL_INFO, frame_faults, config.limits, self._seconds)
+        driver = Driver(venue, publisher, config, self._before_block)
+        feed = Feed(venue, self.hub, publisher, self.faults, config, self._seconds, requests.post, waits=bool(blocks))
+        return Running(venue, driver, feed, requests, LeaderboardFile(source, self.faults), blocks)
+
+    async def close(self) -> None:
+        """Stop time and end every connection; nothing is left running."""
+        for connection in tuple(self.hub.connections):
+            connection.close(1001, "Going away")
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def parts(self) -> Running:
+        """The running parts; `NotPossible` while there is no source."""
+        if self.running is None:
+            raise NotPossible("The emulator has no source yet; allowed once /emulator/status says ready.")
+        return self.running
+
+    def mark_ready(self) -> int:
+        """The stream listens: a recording begins to play, a demo world begins its events. Answers the instant."""
+        running = self.parts()
+        if self.stream_ready_ms is None:
+            self.stream_ready_ms = running.venue.now_ms
+            running.driver.started.set()
+            if isinstance(running.venue.source, LivingWorld):
+                running.venue.source.mark_ready(running.venue.now_ms)
+        return self.stream_ready_ms
+
+    async def order_fault(self, order: FaultOrder) -> None:
+        """Switch a fault on, or let it happen if it is one of connections."""
+        if CATALOGUE[order.name].place is Place.CONNECTION:
+            await perform(order, self.hub, self.parts().feed.publisher)
+        else:
+            self.faults.switch_on(order)
+
+    async def advance(self, to_ms: int) -> int:
+        """Move a stepped clock; `NotPossible` in any other mode."""
+        if not self.config.stepped:
+            raise NotPossible("The clock is not stepped; allowed is /emulator/advance with a stepped clock only.")
+        running = self.parts()
+        if to_ms < running.venue.now_ms:
+            raise NotPossible(f"to_ms is {to_ms}; allowed is {running.venue.now_ms} or later.")
+        await running.driver.advance(to_ms)
+        return running.venue.now_ms
+
+    async def _before_block(self, time_ms: int) -> None:
+        """Begin the declared disturbances whose time has come."""
+        if self.stream_ready_ms is None:
+            return
+        for due in self._plan.due(self.stream_ready_ms, time_ms):
+            await self.order_fault(replace(due.order, until_ms=time_ms + due.seconds * 1000))
+
+    def status(self) -> dict[str, Any]:
+        """Readiness, clock, what is on; the body of /emulator/status."""
+        running = self.running
+        return {
+            "ready": running is not None,
+            "phase": "ended" if running is not None and running.driver.ended else self.phase,
+            "now_ms": self.now_ms,
+            "virtual_clock": running is not None and running.is_recording,
+            "stepped_clock": self.config.stepped,
+            "stream_ready_ms": self.stream_ready_ms,
+            "speed": self.config.speed,
+            **self.about,
+            **self.hub.counts(),
+            "faults": self.faults.listed(),
+            "disturbances": self._plan.listed(),
+        }
+
+
+class NoActions:
+    """An exchange that is closed."""
+
+    def execute(self, envelope: Mapping[str, Any]) -> Any:
+        """Refuse."""
+        return {"status": "err", "response": "Exchange is closed."}
