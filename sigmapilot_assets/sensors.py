@@ -1,7 +1,5 @@
 """Events: closed episodes renew posteriors, the stream's tables report themselves, trouble raises alerts."""
 
-from __future__ import annotations
-
 import json
 
 import dagster as dg

@@ -37,6 +37,15 @@ class SubAccounts:
     users: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class UniverseEntry:
+    """One perpetual with its id on the wire (its place in the venue's list) and its market figures."""
+
+    asset_id: int
+    spec: AssetSpec
+    context: AssetContext
+
+
 class VenueReader(Protocol):
     """Read-only questions to the venue over HTTP, as the assets ask them. Blocking; errors are the adapter's types.
 
@@ -45,8 +54,8 @@ class VenueReader(Protocol):
 
     def __enter__(self) -> VenueReader: ...
     def __exit__(self, *exc: object) -> None: ...
-    def universe(self) -> Sequence[tuple[AssetSpec, AssetContext]]:
-        """Perpetuals of the first dex with their market figures; delisted ones keep their place."""
+    def universe(self) -> Sequence[UniverseEntry]:
+        """Perpetuals of the first dex whose market figures can be trusted, by asset id."""
         ...
 
     def candles(self, coin: str, interval_ms: int, start_ms: int, end_ms: int) -> Sequence[Bar]:

@@ -1,7 +1,5 @@
 """Episodes of fetched histories, with R over the stop in force when each opened (spec 1.3)."""
 
-from __future__ import annotations
-
 import dagster as dg
 import sqlalchemy as sa
 

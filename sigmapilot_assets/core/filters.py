@@ -1,7 +1,5 @@
 """The seven quality filters over every leaderboard row (spec 1.2)."""
 
-from __future__ import annotations
-
 import json
 
 import dagster as dg

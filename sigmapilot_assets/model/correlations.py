@@ -1,7 +1,5 @@
 """How much the members of the pool act alike (spec 1.7)."""
 
-from __future__ import annotations
-
 import dagster as dg
 import numpy as np
 import sqlalchemy as sa

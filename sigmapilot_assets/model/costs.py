@@ -1,7 +1,5 @@
 """Inputs of the cost of a trade: fees, funding, expected holding time (spec 3)."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The pool: chosen by Thompson sampling among eligible traders, and the daily row of every trader (spec 1.5, 1.6)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """What is believed of every trader with a learnable episode (spec 1.4, 1.5)."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Volatility, stops and regime of every liquid asset (spec 5)."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from typing import Any

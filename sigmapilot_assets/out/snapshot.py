@@ -1,7 +1,5 @@
 """The one thing that crosses from learning to deciding: an immutable, hashed snapshot (spec 1.8)."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

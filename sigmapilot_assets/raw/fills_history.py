@@ -1,7 +1,5 @@
 """Histories of the traders that pass the leaderboard's filters: fills, and the facts of filters 5-7 (spec 1.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """The leaderboard, whole, by day (spec 1.1)."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
@@ -22,6 +20,7 @@ HISTORY_DAYS = 60
     owners=["team:research"],
     kinds={"python", "postgres"},
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)),
+    check_specs=[dg.AssetCheckSpec("rows_parse", asset="raw_hyperliquid__leaderboard")],
 )
 def raw_leaderboard(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Every row of the exchange's leaderboard, stored per day; the last good copy stays in force on failure.

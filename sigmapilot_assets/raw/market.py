@@ -1,7 +1,5 @@
 """The venue's perpetuals and their candles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -34,7 +32,10 @@ def market(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         universe = venue.universe()
     with platform.transaction() as connection:
         stored = market_store.store_universe(connection, universe, platform.now())
-    rows = [[spec.coin, c.day_notional_volume, c.funding_rate, float(c.mark_px)] for spec, c in universe[:15]]
+    rows = [
+        [entry.spec.coin, entry.context.day_notional_volume, entry.context.funding_rate, float(entry.context.mark_px)]
+        for entry in universe[:15]
+    ]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": stored,

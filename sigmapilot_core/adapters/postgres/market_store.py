@@ -20,28 +20,26 @@ from sigmapilot_core.adapters.postgres.schema.model import (
 )
 from sigmapilot_core.domain.events import Bar
 from sigmapilot_core.domain.params import HOUR_MS
-from sigmapilot_core.domain.venue import AssetContext, AssetSpec
+from sigmapilot_core.ports import UniverseEntry
 
 _BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 
 
-def store_universe(
-    connection: sa.Connection, universe: Sequence[tuple[AssetSpec, AssetContext]], seen_at: datetime
-) -> int:
+def store_universe(connection: sa.Connection, universe: Sequence[UniverseEntry], seen_at: datetime) -> int:
     """Overwrite what is known of each perpetual; its place in the universe is its id on the wire."""
     rows = [
         {
-            "coin": spec.coin,
-            "asset_id": index,
-            "sz_decimals": spec.sz_decimals,
-            "max_leverage": spec.max_leverage,
-            "is_delisted": spec.is_delisted,
-            "day_volume_usd": context.day_notional_volume,
-            "funding_rate_hourly": context.funding_rate,
-            "mark_px": float(context.mark_px),
+            "coin": entry.spec.coin,
+            "asset_id": entry.asset_id,
+            "sz_decimals": entry.spec.sz_decimals,
+            "max_leverage": entry.spec.max_leverage,
+            "is_delisted": entry.spec.is_delisted,
+            "day_volume_usd": entry.context.day_notional_volume,
+            "funding_rate_hourly": entry.context.funding_rate,
+            "mark_px": float(entry.context.mark_px),
             "seen_at": seen_at,
         }
-        for index, (spec, context) in enumerate(universe)
+        for entry in universe
     ]
     return write_dicts(connection, venue_assets, rows, "update")
 

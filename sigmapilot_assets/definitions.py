@@ -1,0 +1,61 @@
+"""The one place where the asset graph is put together."""
+
+import dagster as dg
+
+from sigmapilot_assets import jobs
+from sigmapilot_assets.composition import platform_from_settings
+from sigmapilot_assets.core.episodes import episodes
+from sigmapilot_assets.core.filters import trader_filters_asset
+from sigmapilot_assets.external import external_assets
+from sigmapilot_assets.model.correlations import correlations
+from sigmapilot_assets.model.costs import costs
+from sigmapilot_assets.model.pool import pool
+from sigmapilot_assets.model.posteriors import posteriors, skill
+from sigmapilot_assets.model.volatility import volatility
+from sigmapilot_assets.out.snapshot import snapshot
+from sigmapilot_assets.platform import Platform
+from sigmapilot_assets.raw.fills_history import fills_history
+from sigmapilot_assets.raw.leaderboard import raw_leaderboard
+from sigmapilot_assets.raw.market import candles, market
+from sigmapilot_assets.report.dbt import dbt_resource, report_models
+from sigmapilot_assets.report.storage import storage_partitions
+from sigmapilot_assets.schedules import all_schedules
+from sigmapilot_assets.sensors import all_sensors
+
+PYTHON_ASSETS = [
+    raw_leaderboard,
+    market,
+    candles,
+    fills_history,
+    trader_filters_asset,
+    episodes,
+    posteriors,
+    skill,
+    pool,
+    correlations,
+    volatility,
+    costs,
+    snapshot,
+    storage_partitions,
+]
+
+
+@dg.resource(description="Database, venue, clock and parameters of the mode.")
+def platform_resource(_: dg.InitResourceContext) -> Platform:
+    """The platform of the settings, built when a run or a sensor starts."""
+    return platform_from_settings()
+
+
+def build(resources: dict[str, object] | None = None) -> dg.Definitions:
+    """The whole graph; tests hand in their own resources."""
+    return dg.Definitions(
+        assets=[*PYTHON_ASSETS, report_models, *external_assets],
+        jobs=jobs.all_jobs,
+        schedules=all_schedules,
+        sensors=all_sensors,
+        executor=dg.in_process_executor,
+        resources={"platform": platform_resource, "dbt": dbt_resource, **(resources or {})},
+    )
+
+
+defs = build()
