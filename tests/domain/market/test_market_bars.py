@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from bar_builders import START_MS, minutes, walk
@@ -100,8 +101,9 @@ def test_other_timeframes_are_refused(name: str) -> None:
     [("close", float("nan")), ("open", 0.0), ("high", float("inf")), ("low", -1.0), ("volume", -1.0), ("high", 1.0)],
 )
 def test_a_bad_bar_is_an_error_at_the_boundary(field: str, value: float) -> None:
+    changes: dict[str, Any] = {field: value}
     with pytest.raises(ValueError, match="BTC"):
-        check_bar(replace(walk(1)[0], **{field: value}))
+        check_bar(replace(walk(1)[0], **changes))
 
 
 def test_bars_out_of_order_or_of_mixed_length_are_refused() -> None:

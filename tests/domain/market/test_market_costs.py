@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,13 +32,13 @@ def levels(*pairs: tuple[str, str]) -> tuple[Level, ...]:
 BOOK = Book("BTC", NOW, NOW, levels(("99.9", "10"), ("99.8", "100")), levels(("100.1", "10"), ("100.2", "100")))
 
 
-def cost(direction: Direction = Direction.LONG, notional: float = 500.0, **changes: object) -> CostBreakdown:
+def cost(direction: Direction = Direction.LONG, notional: float = 500.0, **changes: Any) -> CostBreakdown:
     quote = MarketQuote("BTC", BOOK, True, 0.0)
     hours = changes.pop("hold_hours", 24.0)
     now = changes.pop("now_ms", NOW)
     fee = changes.pop("taker_fee_bps", None)
-    quote = replace(quote, **changes)  # type: ignore[arg-type]
-    return round_trip_cost(quote, direction, notional, hours, now, PARAMS, max_book_age_s=5.0, taker_fee_bps=fee)  # type: ignore[arg-type]
+    quote = replace(quote, **changes)
+    return round_trip_cost(quote, direction, notional, hours, now, PARAMS, max_book_age_s=5.0, taker_fee_bps=fee)
 
 
 def test_inside_the_first_level_slippage_is_the_half_spread_once() -> None:
@@ -80,7 +81,7 @@ def test_the_accounts_own_rate_replaces_the_base_tier() -> None:
     ],
     ids=["no book", "stale", "from the future", "one-sided", "crossed", "thin exit", "no funding", "funding NaN"],
 )
-def test_what_is_not_known_makes_the_total_unknown_and_says_why(changes: dict[str, object]) -> None:
+def test_what_is_not_known_makes_the_total_unknown_and_says_why(changes: dict[str, Any]) -> None:
     breakdown = cost(**changes)
     assert breakdown.total_bps is None
     assert breakdown.reason

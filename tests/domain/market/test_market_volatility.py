@@ -84,7 +84,7 @@ def test_percentile_is_the_mid_rank() -> None:
     values = [float(i) for i in range(20)]
     assert mid_rank_percentile(values) == pytest.approx(100 * 19.5 / 20)
     assert mid_rank_percentile([1.0] * 30) == 50.0
-    assert mid_rank_percentile(values[1:] + [0.0]) == pytest.approx(2.5)
+    assert mid_rank_percentile([*values[1:], 0.0]) == pytest.approx(2.5)
 
 
 def test_percentile_of_few_values_is_unknown_not_fifty() -> None:
