@@ -171,7 +171,6 @@ position_signals = sa.Table(
     "position_signals",
     metadata,
     *_episode_columns(),
-    unknown("state", Text),  # of an open episode: what a restart resumes from
     sa.Index(None, "address", "exit_ts"),
     sa.Index(None, "status", "exit_ts"),
 )

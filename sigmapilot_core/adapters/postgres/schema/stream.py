@@ -55,7 +55,7 @@ fills = sa.Table(
     column("realized_pnl", Num),
     unknown("fee", Num),
     column("action", Text),  # open | increase | reduce | close | flip
-    column("episode_id", Text),
+    unknown("episode_id", Text),
     column("hash", Text),
     column("source", Text),
     unknown("known_since_ms", Big),
@@ -71,10 +71,9 @@ hl_current_positions = sa.Table(
     key("address", Text),
     key("symbol", Text),
     column("size", Num),
-    column("cost_basis", Num),
     unknown("entry_price", Real),
     column("as_of_ms", Big),
-    column("primed", Bool),
+    column("state", Text),  # JSON of the ledger and the open episode: what a restart resumes from
     written_at("updated_at"),
 )
 

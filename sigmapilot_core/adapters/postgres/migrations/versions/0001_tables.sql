@@ -264,7 +264,7 @@ CREATE TABLE fills (
     realized_pnl NUMERIC NOT NULL,
     fee NUMERIC,
     action TEXT NOT NULL,
-    episode_id TEXT NOT NULL,
+    episode_id TEXT,
     hash TEXT NOT NULL,
     source TEXT NOT NULL,
     known_since_ms BIGINT,
@@ -342,10 +342,9 @@ CREATE TABLE hl_current_positions (
     address TEXT NOT NULL,
     symbol TEXT NOT NULL,
     size NUMERIC NOT NULL,
-    cost_basis NUMERIC NOT NULL,
     entry_price DOUBLE PRECISION,
     as_of_ms BIGINT NOT NULL,
-    primed BOOLEAN NOT NULL,
+    state TEXT NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_hl_current_positions PRIMARY KEY (address, symbol)
 );
@@ -517,7 +516,6 @@ CREATE TABLE position_signals (
     exit_fill_count INTEGER NOT NULL,
     add_count INTEGER NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    state TEXT,
     CONSTRAINT pk_position_signals PRIMARY KEY (id)
 );
 

@@ -1,0 +1,274 @@
+"""Writes of the stream: everything that one micro-batch of inputs caused, in one transaction with its progress.
+
+Each effect has a deterministic key, so that a batch that is applied twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from sigmapilot_core.adapters.postgres.bulk import write_dicts, write_rows
+from sigmapilot_core.adapters.postgres.episode_store import closed_row, open_row
+from sigmapilot_core.adapters.postgres.partitions import ensure_between
+from sigmapilot_core.adapters.postgres.schema.model import position_signals
+from sigmapilot_core.adapters.postgres.schema.stream import (
+    asset_status,
+    dead_records,
+    feed_gaps,
+    fills,
+    hl_current_positions,
+    stream_progress,
+    stream_status,
+    tracked_traders,
+    trades,
+)
+from sigmapilot_core.domain.events import Fill, Trade
+from sigmapilot_core.domain.traders.codec import dump_state, load_state
+from sigmapilot_core.domain.traders.episode import Episode, OpenEpisode
+from sigmapilot_core.domain.traders.episodes import EpisodeState
+
+_TRADE_COLUMNS = (
+    "time_ms",
+    "coin",
+    "tid",
+    "px",
+    "sz",
+    "buyer",
+    "seller",
+    "aggressor_is_buyer",
+    "hash",
+    "received_ms",
+)
+_FILL_COLUMNS = (
+    "address",
+    "time_ms",
+    "coin",
+    "tid",
+    "is_buy",
+    "px",
+    "sz",
+    "crossed",
+    "start_position",
+    "position_after",
+    "realized_pnl",
+    "fee",
+    "action",
+    "episode_id",
+    "hash",
+    "source",
+    "known_since_ms",
+    "received_ms",
+    "seq",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFill:
+    """A tracked trader's fill with what it did to the ledger."""
+
+    fill: Fill
+    position_after: Any
+    realised: Any
+    action: str
+    episode_id: str | None
+    received_ms: int
+    seq: int
+
+
+def store_trades(connection: sa.Connection, found: Sequence[tuple[Trade, int]]) -> int:
+    """Public trades with their receive times; returns how many were new."""
+    if not found:
+        return 0
+    ensure_between(connection, min(t.time_ms for t, _ in found), max(t.time_ms for t, _ in found))
+    rows = (
+        [t.time_ms, t.coin, t.tid, t.px, t.sz, t.buyer, t.seller, t.aggressor_is_buyer, t.hash, received]
+        for t, received in found
+    )
+    return write_rows(connection, trades, _TRADE_COLUMNS, rows)
+
+
+def store_fills(connection: sa.Connection, applied: Sequence[AppliedFill]) -> int:
+    """Fills of tracked traders; returns how many were new."""
+    if not applied:
+        return 0
+    times = [item.fill.time_ms for item in applied]
+    ensure_between(connection, min(times), max(times))
+    return write_rows(connection, fills, _FILL_COLUMNS, (_fill_row(item) for item in applied))
+
+
+def _fill_row(item: AppliedFill) -> list[Any]:
+    fill = item.fill
+    return [
+        fill.user,
+        fill.time_ms,
+        fill.coin,
+        fill.tid,
+        fill.is_buy,
+        fill.px,
+        fill.sz,
+        fill.crossed,
+        fill.start_position,
+        item.position_after,
+        item.realised,
+        fill.fee,
+        item.action,
+        item.episode_id,
+        fill.hash,
+        fill.source.value,
+        fill.known_since_ms,
+        item.received_ms,
+        item.seq,
+    ]
+
+
+def store_episodes(connection: sa.Connection, opened: Iterable[OpenEpisode], closed: Iterable[Episode]) -> None:
+    """Open and closed episodes; a closed one overwrites its open row."""
+    rows = {episode.id: open_row(episode) for episode in opened}
+    rows.update({episode.id: closed_row(episode) for episode in closed})
+    stamped = [{**row, "updated_at": "now"} for row in rows.values()]
+    write_dicts(connection, position_signals, stamped, "update")
+
+
+def store_positions(connection: sa.Connection, states: Mapping[tuple[str, str], EpisodeState]) -> None:
+    """The newest state of each (trader, coin) that moved."""
+    rows = [
+        {
+            "address": user,
+            "symbol": coin,
+            "size": state.ledger.position,
+            "entry_price": None if state.ledger.avg_entry is None else float(state.ledger.avg_entry),
+            "as_of_ms": state.ledger.time_ms,
+            "state": json.dumps(dump_state(state)),
+            "updated_at": "now",
+        }
+        for (user, coin), state in states.items()
+    ]
+    write_dicts(connection, hl_current_positions, rows, "update")
+
+
+def read_positions(connection: sa.Connection) -> dict[tuple[str, str], EpisodeState]:
+    """Every stored state: what a restart goes on from."""
+    table = hl_current_positions
+    rows = connection.execute(sa.select(table.c.address, table.c.symbol, table.c.state))
+    return {(row.address, row.symbol): load_state(json.loads(row.state)) for row in rows}
+
+
+def recent_fills(connection: sa.Connection, since_ms: int) -> list[tuple[Fill, int]]:
+    """Fills of tracked traders from an instant on, with their receive times, in consumed order."""
+    table = fills
+    rows = connection.execute(
+        sa.select(table).where(table.c.time_ms >= since_ms).order_by(table.c.seq, table.c.time_ms)
+    )
+    return [
+        (
+            Fill(
+                user=row.address,
+                coin=row.coin,
+                is_buy=row.is_buy,
+                px=row.px,
+                sz=row.sz,
+                time_ms=row.time_ms,
+                tid=row.tid,
+                crossed=row.crossed,
+                hash=row.hash,
+                start_position=row.start_position,
+                fee=row.fee,
+                known_since_ms=row.known_since_ms,
+            ),
+            row.received_ms,
+        )
+        for row in rows
+    ]
+
+
+def read_progress(connection: sa.Connection, partition: str) -> int:
+    """Sequence number of the last committed input of a partition; -1 before the first."""
+    table = stream_progress
+    found = connection.execute(sa.select(table.c.seq).where(table.c.partition == partition)).scalar()
+    return -1 if found is None else int(found)
+
+
+def store_progress(connection: sa.Connection, partition: str, seq: int) -> None:
+    """Move the progress of a partition on, never back."""
+    statement = insert(stream_progress).values(partition=partition, seq=seq, updated_at=sa.func.now())
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["partition"],
+            set_={"seq": statement.excluded.seq, "updated_at": sa.func.now()},
+            where=stream_progress.c.seq < statement.excluded.seq,
+        )
+    )
+
+
+def store_tracked(connection: sa.Connection, users: Sequence[str], since_ms: int) -> None:
+    """The followed set; a trader that was followed before keeps the day tracking began."""
+    table = tracked_traders
+    connection.execute(table.update().where(table.c.is_active).values(is_active=False))
+    rows = [{"address": user, "tracked_since_ms": since_ms, "primed_at_ms": None, "is_active": True} for user in users]
+    write_dicts(connection, table, rows, "skip")
+    connection.execute(
+        table.update()
+        .where(table.c.address == sa.any_(sa.literal(list(users), sa.ARRAY(sa.Text))))
+        .values(is_active=True)
+    )
+
+
+def mark_primed(connection: sa.Connection, users: Mapping[str, int]) -> None:
+    """When each account's positions were last asked from the venue."""
+    if users:
+        table = tracked_traders
+        connection.execute(
+            table.update().where(table.c.address == sa.bindparam("of")).values(primed_at_ms=sa.bindparam("at")),
+            [{"of": user, "at": at} for user, at in users.items()],
+        )
+
+
+def store_gap(connection: sa.Connection, row: Mapping[str, Any]) -> None:
+    """One stretch of the feed, or one position, that was not seen; the same gap is stored once."""
+    connection.execute(insert(feed_gaps).values(**row).on_conflict_do_nothing())
+
+
+def park(
+    connection: sa.Connection, *, partition: str, seq: int, kind: str, coin: str | None, payload: bytes, error: str
+) -> None:
+    """A record that failed for good: kept for a person; its coin is unknown until reconciled."""
+    connection.execute(
+        insert(dead_records)
+        .values(partition=partition, seq=seq, kind=kind, coin=coin, payload=payload, error=error)
+        .on_conflict_do_nothing()
+    )
+
+
+def store_status(connection: sa.Connection, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """What each part last saw, for the page and `/readyz`."""
+    for name, value in values.items():
+        statement = insert(stream_status).values(key=name, value=dict(value), updated_at=sa.func.now())
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["key"], set_={"value": statement.excluded.value, "updated_at": sa.func.now()}
+            )
+        )
+
+
+def store_asset_status(connection: sa.Connection, as_of_ms: int, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Votes, mid and input ages per asset, for the page."""
+    for coin, value in values.items():
+        statement = insert(asset_status).values(
+            symbol=coin, as_of_ms=as_of_ms, status=dict(value), updated_at=sa.func.now()
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["symbol"],
+                set_={
+                    "as_of_ms": statement.excluded.as_of_ms,
+                    "status": statement.excluded.status,
+                    "updated_at": sa.func.now(),
+                },
+            )
+        )
