@@ -103,7 +103,7 @@ INSTALLATION: tuple[Setting, ...] = (
         "normal",
         "flavour of the pool; recording: filters 1-4 only, among the traders that occur in the recording",
     ),
-    Setting("SIGMAPILOT_SEED", _whole(0, 2**63 - 1), 7, "seed of the simulated world"),
+    Setting("SIGMAPILOT_SEED", _whole(0, 2**32 - 1), 7, "seed of the simulated world"),
     Setting("SIGMAPILOT_WORLD_TRADERS", _whole(20, 20_000), 300, "traders of the simulated world"),
     Setting("SIGMAPILOT_WORLD_DAYS", _whole(1, 400), 60, "days of simulated history before the first start"),
     Setting(
