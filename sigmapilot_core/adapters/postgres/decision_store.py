@@ -1,0 +1,311 @@
+"""The decision log and its outcomes: append-only, sealed in hash chains whose heads are locked while writing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.partitions import ensure_between
+from sigmapilot_core.adapters.postgres.schema.stream import (
+    chain_anchors,
+    chain_heads,
+    consensus_signals,
+    decision_ids,
+    decision_inputs,
+    decision_logs,
+    outcome_tracking,
+    ticket_outcomes,
+)
+from sigmapilot_core.domain.canonical import canonical_json
+from sigmapilot_core.domain.codec import from_json
+from sigmapilot_core.domain.consensus import chain
+from sigmapilot_core.domain.consensus.decision import Decision, DecisionType
+from sigmapilot_core.domain.consensus.inputs import DecisionInputs
+from sigmapilot_core.domain.consensus.outcome import Followed, Outcome
+
+DECISIONS, OUTCOMES = "decisions", "outcomes"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDecision:
+    """A decision with the inputs it can be made again from, and what deduplication needs after a restart."""
+
+    decision: Decision
+    inputs: DecisionInputs
+    key: str
+    latency_ms: float | None
+
+
+def append_decisions(connection: sa.Connection, made: Sequence[MadeDecision]) -> list[str]:
+    """Append decisions that are not stored yet, in order; returns the ids that are new."""
+    if not made:
+        return []
+    ensure_between(connection, min(m.decision.decided_at_ms for m in made), max(m.decision.decided_at_ms for m in made))
+    new: list[str] = []
+    for item in made:
+        head = _locked_head(connection, DECISIONS, chain.chain_of(item.decision.asset))
+        if _is_known(connection, item.decision.id):
+            continue
+        row = chain.append(head, item.decision.id, item.decision.to_json())
+        _write(connection, item, row)
+        _move_head(connection, DECISIONS, row)
+        new.append(item.decision.id)
+    return new
+
+
+def _is_known(connection: sa.Connection, decision_id: str) -> bool:
+    query = sa.select(sa.literal(1)).where(decision_ids.c.id == decision_id)
+    return connection.execute(query).first() is not None
+
+
+def _locked_head(connection: sa.Connection, log: str, number: int) -> chain.Head:
+    """The head of a chain, locked until the transaction ends."""
+    table = chain_heads
+    fresh = chain.Head(number)
+    connection.execute(
+        insert(table).values(log=log, chain=number, seq=fresh.seq, row_hash=fresh.row_hash).on_conflict_do_nothing()
+    )
+    row = connection.execute(
+        sa.select(table.c.seq, table.c.row_hash).where(table.c.log == log, table.c.chain == number).with_for_update()
+    ).one()
+    return chain.Head(number, row.seq, row.row_hash)
+
+
+def _move_head(connection: sa.Connection, log: str, row: chain.ChainRow) -> None:
+    table = chain_heads
+    connection.execute(
+        table.update().where(table.c.log == log, table.c.chain == row.chain).values(seq=row.seq, row_hash=row.row_hash)
+    )
+
+
+def _write(connection: sa.Connection, item: MadeDecision, row: chain.ChainRow) -> None:
+    decision = item.decision
+    decided_at = at(decision.decided_at_ms)
+    connection.execute(
+        decision_ids.insert().values(id=decision.id, decided_at=decided_at, chain=row.chain, seq=row.seq)
+    )
+    connection.execute(
+        decision_logs.insert().values(
+            id=decision.id,
+            decided_at=decided_at,
+            symbol=decision.asset,
+            direction=decision.direction.value,
+            decision_type=decision.decision_type.value,
+            trader_count=decision.trader_count,
+            agreeing_count=decision.agreeing_count,
+            agreement_pct=decision.agreement_pct,
+            effective_k=decision.effective_k,
+            avg_confidence=decision.ev.p_win if decision.ev else None,
+            ev_estimate=decision.ev.net_r if decision.ev else None,
+            price_at_decision=decision.mid,
+            gates=shown_checks(decision.gates),
+            risk_checks=shown_checks(decision.risk_checks),
+            reasoning=decision.reasoning,
+            record=row.record,
+            snapshot_version=decision.snapshot_version,
+            settings_hash=decision.settings_hash,
+            mode=decision.mode,
+            chain=row.chain,
+            seq=row.seq,
+            prev_hash=row.prev_hash,
+            row_hash=row.row_hash,
+            latency_ms=item.latency_ms,
+        )
+    )
+    connection.execute(
+        decision_inputs.insert().values(decision_id=decision.id, decided_at=decided_at, inputs=item.inputs.to_json())
+    )
+    if decision.decision_type is DecisionType.SIGNAL:
+        connection.execute(consensus_signals.insert().values(**_signal_row(decision, item.latency_ms)))
+
+
+def shown_checks(results: Sequence[Any]) -> str:
+    """Gates or risk checks as a JSON list with plain numbers, for people and dbt; the record holds the exact text."""
+    return json.dumps(
+        [
+            {
+                "name": result.name,
+                "passed": result.passed,
+                "value": result.value,
+                "threshold": result.threshold,
+                "detail": result.detail,
+            }
+            for result in results
+        ]
+    )
+
+
+def _signal_row(decision: Decision, latency_ms: float | None) -> dict[str, Any]:
+    ev, cost = decision.ev, decision.cost
+    if ev is None or cost is None:
+        raise ValueError(f"decision {decision.id} is a signal without an estimate of value or cost")
+    return {
+        "id": decision.id,
+        "symbol": decision.asset,
+        "direction": decision.direction.value,
+        "entry_price": decision.mid,
+        "stop_price": decision.stop_price,
+        "take_profit_price": decision.take_profit_price,
+        "stop_fraction": decision.trade_stop_fraction,
+        "n_traders": decision.trader_count,
+        "n_agreeing": decision.agreeing_count,
+        "eff_k": decision.effective_k,
+        "p_win": ev.p_win,
+        "ev_gross_r": ev.gross_r,
+        "ev_cost_r": ev.cost_r,
+        "ev_net_r": ev.net_r,
+        "fees_bps": cost.entry_fee_bps + cost.exit_fee_bps,
+        "slippage_bps": (cost.slippage_in_bps or 0.0) + (cost.slippage_out_bps or 0.0),
+        "funding_bps": cost.funding_bps,
+        "median_voter_price": decision.median_vote_price,
+        "mid_delta_bps": decision.price_drift_bps,
+        "notional_usd": decision.size.notional_usd,
+        "binding_cap": decision.size.binding_cap,
+        "snapshot_version": decision.snapshot_version,
+        "latency_ms": latency_ms,
+        "created_at": at(decision.decided_at_ms),
+    }
+
+
+def last_keys(connection: sa.Connection, not_before: datetime) -> dict[str, tuple[DecisionInputs, str]]:
+    """Per asset the inputs and record of the last written decision: deduplication goes on from there."""
+    table = decision_logs
+    rows = connection.execute(
+        sa.select(table.c.symbol, decision_inputs.c.inputs, table.c.record)
+        .join(
+            decision_inputs,
+            sa.and_(decision_inputs.c.decision_id == table.c.id, decision_inputs.c.decided_at == table.c.decided_at),
+        )
+        .where(table.c.decided_at >= not_before)
+        .distinct(table.c.symbol)
+        .order_by(table.c.symbol, table.c.decided_at.desc(), table.c.seq.desc())
+    )
+    return {row.symbol: (DecisionInputs.from_json(row.inputs), row.record) for row in rows}
+
+
+def store_followed(connection: sa.Connection, states: Sequence[Followed]) -> None:
+    """Where each followed decision stands."""
+    for state in states:
+        statement = insert(outcome_tracking).values(
+            decision_id=state.decision_id,
+            symbol=state.coin,
+            decided_at=at(state.decided_at_ms),
+            state=canonical_json(state),
+            is_open=True,
+            updated_at=sa.func.now(),
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["decision_id"],
+                set_={"state": statement.excluded.state, "updated_at": sa.func.now()},
+                where=outcome_tracking.c.is_open,
+            )
+        )
+
+
+def read_followed(connection: sa.Connection) -> list[Followed]:
+    """Decisions that are still followed, oldest first."""
+    table = outcome_tracking
+    rows = connection.execute(sa.select(table.c.state).where(table.c.is_open).order_by(table.c.decided_at)).scalars()
+    return [from_json(Followed, text, "followed") for text in rows]
+
+
+def append_outcomes(connection: sa.Connection, outcomes: Sequence[Outcome]) -> list[str]:
+    """Append outcomes that are not stored yet and project them onto the decision; returns the new ids."""
+    new: list[str] = []
+    for outcome in outcomes:
+        head = _locked_head(connection, OUTCOMES, chain.chain_of(outcome.coin))
+        known = sa.select(sa.literal(1)).where(ticket_outcomes.c.ticket_id == outcome.decision_id)
+        if connection.execute(known).first() is not None:
+            continue
+        row = chain.append(head, outcome.decision_id, canonical_json(outcome))
+        _write_outcome(connection, outcome, row)
+        _move_head(connection, OUTCOMES, row)
+        new.append(outcome.decision_id)
+    return new
+
+
+def _write_outcome(connection: sa.Connection, outcome: Outcome, row: chain.ChainRow) -> None:
+    closed_at = at(outcome.closed_at_ms)
+    connection.execute(
+        ticket_outcomes.insert().values(
+            ticket_id=outcome.decision_id,
+            symbol=outcome.coin,
+            closed_ts=closed_at,
+            exit_price=outcome.exit_price,
+            result_r=outcome.result_r,
+            gross_r=outcome.gross_r,
+            cost_r=outcome.cost_r,
+            closed_reason=outcome.reason.value,
+            mfe_r=outcome.mfe_r,
+            mae_r=outcome.mae_r,
+            notes=outcome.notes,
+            record=row.record,
+            chain=row.chain,
+            seq=row.seq,
+            prev_hash=row.prev_hash,
+            row_hash=row.row_hash,
+        )
+    )
+    connection.execute(
+        outcome_tracking.update().where(outcome_tracking.c.decision_id == outcome.decision_id).values(is_open=False)
+    )
+    signals = consensus_signals
+    connection.execute(
+        signals.update()
+        .where(signals.c.id == outcome.decision_id)
+        .values(
+            outcome=outcome.reason.value,
+            exit_price=outcome.exit_price,
+            result_r=outcome.result_r,
+            closed_at=closed_at,
+        )
+    )
+    logs = decision_logs
+    connection.execute(
+        logs.update()
+        .where(logs.c.id == outcome.decision_id)
+        .values(
+            outcome=outcome.reason.value,
+            outcome_r_multiple=outcome.result_r,
+            outcome_closed_at=closed_at,
+        )
+    )
+
+
+def read_chain(connection: sa.Connection, log: str, number: int) -> Iterator[chain.ChainRow]:
+    """Rows of one chain by sequence number."""
+    table, row_id = (
+        (decision_logs, decision_logs.c.id) if log == DECISIONS else (ticket_outcomes, ticket_outcomes.c.ticket_id)
+    )
+    rows = connection.execution_options(yield_per=2000).execute(
+        sa.select(row_id.label("id"), table.c.chain, table.c.seq, table.c.prev_hash, table.c.row_hash, table.c.record)
+        .where(table.c.chain == number)
+        .order_by(table.c.seq)
+    )
+    for row in rows:
+        yield chain.ChainRow(str(row.id), row.chain, row.seq, row.prev_hash, row.row_hash, row.record)
+
+
+def verify_chain(connection: sa.Connection, log: str, number: int) -> chain.Verification:
+    """Walk one chain from its anchor to its head and name the first damage."""
+    anchors, heads = chain_anchors, chain_heads
+    anchor = connection.execute(
+        sa.select(anchors.c.seq, anchors.c.row_hash)
+        .where(anchors.c.log == log, anchors.c.chain == number)
+        .order_by(anchors.c.seq.desc())
+        .limit(1)
+    ).first()
+    head = connection.execute(
+        sa.select(heads.c.seq, heads.c.row_hash).where(heads.c.log == log, heads.c.chain == number)
+    ).first()
+    start = chain.Head(number, anchor.seq, anchor.row_hash) if anchor else chain.Head(number)
+    end = chain.Head(number, head.seq, head.row_hash) if head else start
+    return chain.verify(read_chain(connection, log, number), start, end)
