@@ -57,7 +57,8 @@ def plain(value: Any, path: str = "value") -> Any:
     if isinstance(value, list | tuple):
         return [plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
     if is_dataclass(value):
-        return {name: plain(getattr(value, name), f"{path}.{name}") for name in field_names(type(value))}
+        kind: type = type(value)
+        return {name: plain(getattr(value, name), f"{path}.{name}") for name in field_names(kind)}
     raise TypeError(f"{path} is a {type(value).__name__}, which has no canonical form")
 
 

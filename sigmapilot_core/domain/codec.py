@@ -81,7 +81,9 @@ def _collection(hint: Any, origin: Any, tree: Any, path: str) -> Any:
         return tuple(_decode(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(tree))
     if len(arguments) != len(tree):
         raise _wrong(path, tree, f"a list of {len(arguments)}")
-    return tuple(_decode(kind, item, f"{path}[{i}]") for i, (kind, item) in enumerate(zip(arguments, tree, strict=True)))
+    return tuple(
+        _decode(kind, item, f"{path}[{i}]") for i, (kind, item) in enumerate(zip(arguments, tree, strict=True))
+    )
 
 
 def _dataclass(cls: type, tree: Any, path: str) -> Any:

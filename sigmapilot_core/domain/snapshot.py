@@ -6,6 +6,7 @@ Two parts, each with a version and a hash of its own: `slow` (pool, posteriors, 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -150,6 +151,7 @@ class ModelSnapshot:
         )
 
 
+@functools.lru_cache(maxsize=64)
 def settings_hash(params: Params) -> str:
     """SHA-256 of the canonical JSON of all parameters: stamped on every decision."""
     return sha256_of(params)

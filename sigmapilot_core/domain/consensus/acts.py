@@ -77,6 +77,4 @@ def _continues(act: Act, fill: Fill, params: ConsensusParams) -> bool:
 
 
 def _voted(act: Act, time_ms: int) -> Act:
-    return Act(
-        act.is_buy, act.started_ms, act.last_ms, act.start_position, act.size, act.notional, act.fills, time_ms
-    )
+    return Act(act.is_buy, act.started_ms, act.last_ms, act.start_position, act.size, act.notional, act.fills, time_ms)

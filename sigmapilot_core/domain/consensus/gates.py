@@ -69,7 +69,8 @@ def supermajority(n_agreeing: int, n_voters: int, params: ConsensusParams = _DEF
         return _unknown("supermajority", params.min_pct, "nobody voted")
     share = n_agreeing / n_voters
     is_tie = 2 * n_agreeing == n_voters
-    detail = f"{n_agreeing} of {n_voters} voters agree ({share:.0%}), at least {params.min_pct:.0%} are needed"
+    needed = f"at least {100 * params.min_pct:.0f} % are needed"
+    detail = f"{n_agreeing} of {n_voters} voters agree ({100 * share:.0f} %), {needed}"
     if is_tie:
         detail = f"{n_agreeing} against {n_agreeing} voters: no direction"
     passed = _at_least(share, params.min_pct, params) and not is_tie
@@ -79,8 +80,10 @@ def supermajority(n_agreeing: int, n_voters: int, params: ConsensusParams = _DEF
 def effective_k(k: EffectiveK | None, params: ConsensusParams = _DEFAULTS) -> GateResult:
     """K of the agreeing >= `min_effective_k`; unknown while too few of their pairs are measured (spec 1.7)."""
     if k is None or not known(k.value):
-        return _unknown("effective_k", params.min_effective_k, "no direction, or an agreeing trader's record is unknown")
-    measured = f"{k.measured_share:.0%} of {k.n_pairs} pairs measured"
+        return _unknown(
+            "effective_k", params.min_effective_k, "no direction, or an agreeing trader's record is unknown"
+        )
+    measured = f"{100 * k.measured_share:.0f} % of {k.n_pairs} pairs measured"
     if not k.is_known:
         detail = f"K {k.value:.2f} rests on too few measured pairs ({measured}): a copy group is not excluded"
         return GateResult("effective_k", None, k.value, params.min_effective_k, detail)

@@ -92,7 +92,7 @@ def on_fill(
 
 
 def on_position(vote: Vote | None, position: Decimal) -> tuple[Vote | None, VoteChange | None]:
-    """The position was found to be another than the fills said: withdraw the vote unless more than half still stands."""
+    """The position is another than the fills said: the vote stands only with more than half of its peak."""
     if vote is None or position * vote.direction.sign > vote.peak / 2:
         return vote, None
     return None, VoteChange.WITHDRAWN
