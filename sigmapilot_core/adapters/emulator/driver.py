@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.publisher import END_FRAME, Publisher
 from sigmapilot_core.adapters.emulator.venue import Block, Venue
-from sigmapilot_core.ports import Clock, VenueSource
+from sigmapilot_core.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +18,6 @@ class RecordedBlock:
 
     time_ms: int
     received_ms: int
-
-
-class RecordedSource(VenueSource, Protocol):
-    """A source with an end, whose blocks lie at recorded times."""
-
-    @property
-    def blocks(self) -> tuple[RecordedBlock, ...]: ...
 
 
 class Driver:

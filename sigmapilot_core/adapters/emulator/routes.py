@@ -31,7 +31,9 @@ def application(emulator: Emulator) -> web.Application:
             web.get("/ws", venue.websocket),
             web.get("/Mainnet/leaderboard", venue.leaderboard),
             web.get("/Mainnet/vaults", venue.vaults),
+            web.get("/healthz", control.status),
             web.get("/emulator/status", control.status),
+            web.get("/emulator/users", control.users),
             web.get("/emulator/faults", control.faults),
             web.post("/emulator/ready", control.ready),
             web.post("/emulator/fault", control.fault),
@@ -113,9 +115,14 @@ class ControlRoutes:
         self._emulator = emulator
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        """GET /emulator/status: 200 when ready, 503 until then, the same body."""
+        """GET /emulator/status and /healthz: 200 when ready, 503 until then, the same body."""
         status = self._emulator.status()
         return _json(status, 200 if status["ready"] else 503)
+
+    async def users(self, request: web.Request) -> web.StreamResponse:
+        """GET /emulator/users: accounts that occur in the recording; none in any other mode."""
+        recording = self._emulator.running.recording if self._emulator.running is not None else None
+        return _json({"users": [] if recording is None else recording.recorded_users})
 
     async def faults(self, request: web.Request) -> web.StreamResponse:
         """GET /emulator/faults: the catalogue."""

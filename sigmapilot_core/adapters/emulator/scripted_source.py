@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from sigmapilot_core.adapters.emulator.trade_bars import trade_bars
 from sigmapilot_core.domain.events import Bar, Book, Fill, Level, Trade, fills_of_trade
+from sigmapilot_core.domain.traders.ledger import LedgerState, flat, step
 from sigmapilot_core.domain.venue import (
     AccountState,
     AssetContext,
@@ -25,6 +27,7 @@ from sigmapilot_core.domain.venue import (
 )
 
 ZERO = Decimal(0)
+_DECIMALS = 8
 
 
 @dataclass
@@ -52,7 +55,7 @@ class ScriptedSource:
         self._now_ms = start_ms
         self._played: list[Trade] = []
         self._fills: dict[str, list[Fill]] = {}
-        self._positions: dict[tuple[str, str], Position] = {}
+        self._ledgers: dict[tuple[str, str], LedgerState] = {}
 
     @property
     def now_ms(self) -> int:
@@ -78,19 +81,11 @@ class ScriptedSource:
         return due
 
     def _apply(self, half: Fill) -> None:
-        held = self._positions.get((half.user, half.coin), Position(half.coin, ZERO, ZERO))
-        closed = min(abs(held.size), half.sz) if held.size * half.signed_size < 0 else ZERO
-        sign = 1 if held.size > 0 else -1
-        pnl = closed * (half.px - held.entry_px) * sign
-        self._fills.setdefault(half.user, []).append(
-            replace(half, start_position=held.size, closed_pnl=pnl, fee=ZERO, oid=half.tid, dir=_dir(held.size, half))
-        )
-        size = held.size + half.signed_size
-        if closed == ZERO and size != ZERO:
-            entry = (held.entry_px * abs(held.size) + half.notional) / abs(size)
-        else:
-            entry = half.px if size * held.size < 0 else held.entry_px
-        self._positions[half.user, half.coin] = replace(held, size=size, entry_px=entry)
+        held = self._ledgers.get((half.user, half.coin), flat(half.user, half.coin))
+        self._ledgers[half.user, half.coin], change = step(held, half, _DECIMALS)
+        told = {"start_position": change.before, "closed_pnl": change.realised, "fee": ZERO, "oid": half.tid}
+        fill = replace(half, **told, dir=direction_text(change.before, change.after))  # type: ignore[arg-type]
+        self._fills.setdefault(half.user, []).append(fill)
 
     def context(self, coin: str) -> AssetContext:
         """Mark, oracle and previous day's price are the last price; nothing else is known."""
@@ -111,11 +106,8 @@ class ScriptedSource:
 
     def candles(self, coin: str, interval_ms: int, start_ms: int, end_ms: int) -> Sequence[Bar]:
         """Candles made of the trades played so far; the last one may be unfinished."""
-        bars: dict[int, list[Trade]] = {}
-        for trade in self._played:
-            if trade.coin == coin and start_ms <= trade.time_ms <= end_ms:
-                bars.setdefault(trade.time_ms // interval_ms * interval_ms, []).append(trade)
-        return [_bar(coin, opened, interval_ms, rows) for opened, rows in sorted(bars.items())]
+        trades = (t for t in self._played if t.coin == coin)
+        return trade_bars(trades, interval_ms, start_ms, end_ms)
 
     def funding_history(self, coin: str, start_ms: int, end_ms: int) -> Sequence[FundingRate]:
         """Scripted rates of a coin."""
@@ -143,15 +135,17 @@ class ScriptedSource:
 
     def account(self, user: str) -> AccountState:
         """Open positions at the last price; the value is cash flows + closed PnL + unrealised PnL."""
-        positions = tuple(
-            replace(p, unrealised_pnl=p.size * (self.script.prices[p.coin] - p.entry_px))
-            for (owner, _), p in self._positions.items()
-            if owner == user and p.size
-        )
+        held = (s for (owner, _), s in self._ledgers.items() if owner == user and s.position)
+        positions = tuple(self._position(state) for state in held)
         money = sum((f.usdc for f in self.cash_flows(user, 0, self._now_ms)), ZERO)
         closed = sum((f.closed_pnl or ZERO for f in self._fills.get(user, ())), ZERO)
         value = money + closed + sum((p.unrealised_pnl for p in positions), ZERO)
         return AccountState(user, self._now_ms, value, ZERO, max(value, ZERO), positions)
+
+    def _position(self, state: LedgerState) -> Position:
+        entry = state.avg_entry or ZERO
+        pnl = state.position * (self.script.prices[state.coin] - entry)
+        return Position(state.coin, state.position, entry, unrealised_pnl=pnl)
 
     def funding_payments(self, user: str, start_ms: int, end_ms: int) -> Sequence[FundingPayment]:
         """Scripted funding of one account."""
@@ -186,16 +180,10 @@ class ScriptedSource:
         return start_ms <= time_ms <= min(end_ms, self._now_ms)
 
 
-def _dir(before: Decimal, half: Fill) -> str:
-    after = before + half.signed_size
+def direction_text(before: Decimal, after: Decimal) -> str:
+    """The venue's text for what a fill did to a position."""
     if before * after < 0:
         return "Long > Short" if before > 0 else "Short > Long"
     opens = abs(after) > abs(before)
     side = "Long" if (after if opens else before) > 0 else "Short"
     return f"{'Open' if opens else 'Close'} {side}"
-
-
-def _bar(coin: str, opened: int, interval_ms: int, trades: Sequence[Trade]) -> Bar:
-    px = [float(t.px) for t in trades]
-    volume = sum(float(t.sz) for t in trades)
-    return Bar(coin, opened, opened + interval_ms, px[0], max(px), min(px), px[-1], volume)

@@ -71,9 +71,11 @@ def in_thread(build: Callable[[], Emulator], begin: Callable[[Emulator], None]) 
 
     with ThreadPoolExecutor(1, "emulator") as pool:
         ended = pool.submit(asyncio.run, main())
-        wait((started, ended), _START_S, FIRST_COMPLETED)
-        running = started.result(0) if started.done() else ended.result(0)
-        assert isinstance(running, RunningEmulator)
+        both: tuple[Future[Any], ...] = (started, ended)
+        wait(both, _START_S, FIRST_COMPLETED)
+        if not started.done():
+            ended.result(0)
+        running = started.result(0)
         try:
             yield running
         finally:

@@ -14,13 +14,14 @@ from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.connection_faults import perform
 from sigmapilot_core.adapters.emulator.disturb import FrameFaults
 from sigmapilot_core.adapters.emulator.disturbances import Disturbance, DisturbancePlan
-from sigmapilot_core.adapters.emulator.driver import Driver, RecordedBlock
+from sigmapilot_core.adapters.emulator.driver import Driver
 from sigmapilot_core.adapters.emulator.faults import CATALOGUE, FaultOrder, FaultRegistry, Place
 from sigmapilot_core.adapters.emulator.hub import Hub
 from sigmapilot_core.adapters.emulator.leaderboard import LeaderboardFile
 from sigmapilot_core.adapters.emulator.limits import Seconds
 from sigmapilot_core.adapters.emulator.protocol import Feed
 from sigmapilot_core.adapters.emulator.publisher import Publisher
+from sigmapilot_core.adapters.emulator.recording_source import RecordingSource
 from sigmapilot_core.adapters.emulator.requests import Requests
 from sigmapilot_core.adapters.emulator.venue import Venue
 from sigmapilot_core.ports import Clock, VenueSource
@@ -39,19 +40,19 @@ class LivingWorld(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The parts that exist once there is a source; `blocks` are those of a recording, else empty."""
+    """The parts that exist once there is a source."""
 
     venue: Venue
     driver: Driver
     feed: Feed
     requests: Requests
     leaderboard: LeaderboardFile
-    blocks: tuple[RecordedBlock, ...]
+    recording: RecordingSource | None
 
     @property
     def is_recording(self) -> bool:
         """True if the feed is the clock."""
-        return bool(self.blocks)
+        return self.recording is not None
 
 
 class Emulator:
@@ -81,25 +82,27 @@ class Emulator:
         """Time of the last block; None before there is a source."""
         return None if self.running is None else self.running.venue.now_ms
 
-    def open(self, source: VenueSource, blocks: tuple[RecordedBlock, ...] = (), **about: Any) -> None:
+    def open(self, source: VenueSource, **about: Any) -> None:
         """Put a source behind the emulator and let time pass; `about` is told by the status route."""
-        self.running = running = self._assembled(source, blocks)
+        self.running = running = self._assembled(source)
         self.about = about
         self.phase = "ready"
-        if blocks:
-            self._task = asyncio.get_running_loop().create_task(running.driver.run_recording(blocks))
+        loop = asyncio.get_running_loop()
+        if running.recording is not None:
+            self._task = loop.create_task(running.driver.run_recording(running.recording.blocks))
         elif not self.config.stepped:
-            self._task = asyncio.get_running_loop().create_task(running.driver.run_live(self._clock))
+            self._task = loop.create_task(running.driver.run_live(self._clock))
 
-    def _assembled(self, source: VenueSource, blocks: tuple[RecordedBlock, ...]) -> Running:
+    def _assembled(self, source: VenueSource) -> Running:
         config = self.config
+        recording = source if isinstance(source, RecordingSource) else None
         venue = Venue(source, self.faults, config.batch_states)
         frame_faults = FrameFaults(self.faults)
         publisher = Publisher(self.hub, channels_of(venue, self.hub, config.stream), frame_faults)
         requests = Requests(venue, NoActions(), ALL_INFO, frame_faults, config.limits, self._seconds)
         driver = Driver(venue, publisher, config, self._before_block)
-        feed = Feed(venue, self.hub, publisher, self.faults, config, self._seconds, requests.post, waits=bool(blocks))
-        return Running(venue, driver, feed, requests, LeaderboardFile(source, self.faults), blocks)
+        feed = Feed(venue, self.hub, publisher, self.faults, config, self._seconds, requests.post, waits=recording is not None)
+        return Running(venue, driver, feed, requests, LeaderboardFile(source, self.faults), recording)
 
     async def close(self) -> None:
         """Stop time and end every connection; nothing is left running."""

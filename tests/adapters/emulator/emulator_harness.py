@@ -43,11 +43,24 @@ class HandClock:
 
 
 def trade(
-    number: int, after_ms: int, px: str = "100000", sz: str = "0.01", coin: str = "BTC", by: tuple[str, str] = (ALICE, BOB)
+    number: int,
+    after_ms: int,
+    px: str = "100000",
+    sz: str = "0.01",
+    coin: str = "BTC",
+    by: tuple[str, str] = (ALICE, BOB),
 ) -> Trade:
     """Trade `number`, `after_ms` after the start; the buyer is the aggressor."""
     return Trade(
-        coin, Decimal(px), Decimal(sz), START_MS + after_ms, number, f"0x{number:064x}", by[0], by[1], aggressor_is_buyer=True
+        coin,
+        Decimal(px),
+        Decimal(sz),
+        START_MS + after_ms,
+        number,
+        f"0x{number:064x}",
+        by[0],
+        by[1],
+        aggressor_is_buyer=True,
     )
 
 

@@ -125,7 +125,10 @@ async def test_bbo_comes_only_when_it_has_changed(serve: Serve) -> None:
     async with serve(trade(1, 250, px="100100")) as client, client.socket() as socket:
         await socket.subscribe(type="bbo", coin="BTC")
         opening = await socket.next()
-        assert opening["data"]["bbo"] == [{"px": "99990.0", "sz": "10.0", "n": 1}, {"px": "100010.0", "sz": "10.0", "n": 1}]
+        assert opening["data"]["bbo"] == [
+            {"px": "99990.0", "sz": "10.0", "n": 1},
+            {"px": "100010.0", "sz": "10.0", "n": 1},
+        ]
         await client.advance(1_000)
         times = [(await socket.next())["data"]["time"] for _ in range(2)]
         assert times == [START_MS + 100, START_MS + 300]  # the first block, then the one with the trade
