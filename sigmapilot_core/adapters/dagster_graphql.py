@@ -47,6 +47,20 @@ query Runs($filter: RunsFilter!, $limit: Int!) {
 }
 """
 
+NEXT_TICK = """
+query NextTick($selector: ScheduleSelector!) {
+  scheduleOrError(scheduleSelector: $selector) {
+    __typename
+    ... on Schedule {
+      scheduleState { status }
+      futureTicks(limit: 1) { results { timestamp } }
+    }
+    ... on ScheduleNotFoundError { message }
+    ... on PythonError { message }
+  }
+}
+"""
+
 
 class DagsterUnavailableError(RuntimeError):
     """Dagster does not answer; the same call may succeed later."""
@@ -126,6 +140,15 @@ class DagsterGraphql:
     def active_run(self, job: str) -> JobRun | None:
         """A run of a job that is queued or running."""
         return next(iter(self._runs({"pipelineName": job, "statuses": list(ACTIVE)}, 1)), None)
+
+    def next_tick(self, schedule: str) -> float | None:
+        """When a schedule runs next, seconds since the epoch; None if it is stopped."""
+        selector = {"repositoryLocationName": self._location, "repositoryName": REPOSITORY, "scheduleName": schedule}
+        result = self._ask(NEXT_TICK, {"selector": selector})["scheduleOrError"]
+        if result["__typename"] != "Schedule":
+            raise DagsterRefusedError(f"Dagster does not know schedule {schedule!r}: {_reason(result)}")
+        ticks = result["futureTicks"]["results"]
+        return ticks[0]["timestamp"] if ticks and result["scheduleState"]["status"] == "RUNNING" else None
 
     def _runs(self, wanted: Mapping[str, Any], limit: int) -> list[JobRun]:
         result = self._ask(RUNS, {"filter": wanted, "limit": limit})["runsOrError"]

@@ -257,7 +257,7 @@ def _volatility(now: datetime) -> Iterator[dict[str, Any]]:
             0.0,
             {"ma_spread": -0.004, "volatility_ratio": 1.5, "bars_used": 60},
         ),
-        ("SOL", None, "fallback", "unknown", None, {"reason": "31 unbroken bars, 50 are needed"}),
+        ("SOL", 0.01, "fallback", "unknown", None, {"reason": "31 unbroken bars, 50 are needed"}),
     )
     for asset, stop, source, regime, confidence, detail in newest:
         for back in (0, 5, 10):
@@ -265,10 +265,11 @@ def _volatility(now: datetime) -> Iterator[dict[str, Any]]:
                 "asset": asset,
                 "computed_at": now - timedelta(minutes=2 + back),
                 "bar_close_at": now,
-                "atr": None if stop is None else stop * MIDS[asset] / 2,
+                "atr": None if source == "fallback" else stop * MIDS[asset] / 2,
                 "price": MIDS[asset],
+                "atr_fraction": stop / 2,
                 "stop_fraction": stop,
-                "atr_percentile": None if stop is None else 0.41,
+                "atr_percentile": None if source == "fallback" else 0.41,
                 "source": source if back == 0 else "atr",
                 "regime": regime,
                 "regime_confidence": confidence,
@@ -285,6 +286,7 @@ def _costs(now: datetime) -> Iterator[dict[str, Any]]:
             "funding_rate_hourly": funding,
             "hold_hours": 24.0 if funding is None else 9.5,
             "hold_source": "default" if funding is None else "episodes",
+            "hold_episodes": 3 if funding is None else 44,
             "day_volume_usd": 2.1e9,
         }
 

@@ -140,7 +140,7 @@ def test_newest_volatility_of_each_asset_is_found_by_key(filled: sa.Engine) -> N
         "SOL": "fallback",
     }
     assert found["ETH"]["regime_confidence"] == 0.0
-    assert found["SOL"]["stop_fraction"] is None
+    assert found["SOL"]["atr"] is None
 
 
 def test_inputs_of_the_stream_have_age_limit_and_verdict(filled: sa.Engine) -> None:

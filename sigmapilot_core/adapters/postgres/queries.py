@@ -33,7 +33,7 @@ def reading(engine: sa.Engine, timeout_ms: int = 10_000) -> Iterator[sa.Connecti
 
 
 def rows(connection: sa.Connection, statement: sa.sql.Executable) -> list[Row]:
-    """All rows; a stored number that is not finite reads as unknown."""
+    """All rows; decimals are read as floats, and a stored number that is not finite as unknown."""
     return [{name: _finite(value) for name, value in row.items()} for row in connection.execute(statement).mappings()]
 
 
@@ -53,10 +53,8 @@ def scalar(connection: sa.Connection, statement: sa.sql.Executable) -> Any:
 
 
 def _finite(value: Any) -> Any:
-    unusable = (isinstance(value, float) and not math.isfinite(value)) or (
-        isinstance(value, Decimal) and not value.is_finite()
-    )
-    return None if unusable else value
+    shown = float(value) if isinstance(value, Decimal) else value
+    return None if isinstance(shown, float) and not math.isfinite(shown) else shown
 
 
 def parsed(text: str | None) -> Any:
