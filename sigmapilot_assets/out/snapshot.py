@@ -41,7 +41,7 @@ def snapshot(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platf
     """Publish pool, posteriors, correlations, volatility, regimes and costs; nothing when nothing changed."""
     with platform.transaction() as connection:
         draft = build(connection, platform)
-        published = snapshot_store.publish(connection, draft, context.run_id)
+        published = snapshot_store.publish(connection, draft, context.run.run_id)
         version = published.version if published else snapshot_store.newest_version(connection)
     size = len(draft.slow.pool)
     return dg.MaterializeResult(

@@ -285,10 +285,11 @@ def read_chain(connection: sa.Connection, log: str, number: int) -> Iterator[cha
     table, row_id = (
         (decision_logs, decision_logs.c.id) if log == DECISIONS else (ticket_outcomes, ticket_outcomes.c.ticket_id)
     )
-    rows = connection.execution_options(yield_per=2000).execute(
+    rows = connection.execute(
         sa.select(row_id.label("id"), table.c.chain, table.c.seq, table.c.prev_hash, table.c.row_hash, table.c.record)
         .where(table.c.chain == number)
-        .order_by(table.c.seq)
+        .order_by(table.c.seq),
+        execution_options={"yield_per": 2000},
     )
     for row in rows:
         yield chain.ChainRow(str(row.id), row.chain, row.seq, row.prev_hash, row.row_hash, row.record)

@@ -102,7 +102,7 @@ def iter_histories(connection: sa.Connection, users: Sequence[str] | None = None
     query = sa.select(table).order_by(table.c.address, table.c.time_ms, table.c.ordinal)
     if users is not None:
         query = query.where(table.c.address == sa.any_(sa.literal(list(users), sa.ARRAY(sa.Text))))
-    streamed = connection.execution_options(yield_per=20_000).execute(query)
+    streamed = connection.execute(query, execution_options={"yield_per": 20_000})
     current: str | None = None
     held: list[Fill] = []
     for row in streamed:

@@ -1,0 +1,151 @@
+"""The whole graph, run in one process over a real database and a small venue."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from sigmapilot_assets.definitions import build
+from sigmapilot_assets.platform import Platform
+from sigmapilot_core.adapters.postgres import snapshot_store
+from sigmapilot_core.adapters.postgres.schema import model
+
+from .asset_venue import FakeVenue, address
+
+
+def run(
+    platform: Platform, instance: dg.DagsterInstance, job: str, *, raises: bool = True
+) -> dg.ExecuteInProcessResult:
+    """Run a job of the graph with this platform."""
+    definitions = build({"platform": platform})
+    return definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=raises)
+
+
+def run_python_assets(platform: Platform, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Everything but the dbt models."""
+    definitions = build({"platform": platform})
+    selection = dg.AssetSelection.all() - dg.AssetSelection.groups("report", "stream")
+    job = dg.Definitions(
+        assets=definitions.assets,
+        jobs=[dg.define_asset_job("python_assets", selection, executor_def=dg.in_process_executor)],
+        resources=definitions.resources,
+    ).resolve_job_def("python_assets")
+    return job.execute_in_process(instance=instance)
+
+
+def rows(platform: Platform, table: sa.Table) -> list[dict[str, object]]:
+    with platform.engine.connect() as connection:
+        return [dict(found) for found in connection.execute(sa.select(table)).mappings()]
+
+
+@pytest.mark.usefixtures("database_for_dbt")
+def test_the_whole_graph_materialises_and_all_blocking_checks_pass(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    result = run(platform, instance, "materialise_all")
+    assert result.success
+    failed = [
+        event.asset_check_evaluation_data.check_name
+        for event in result.all_events
+        if event.event_type_value == "ASSET_CHECK_EVALUATION" and not event.asset_check_evaluation_data.passed
+    ]
+    assert failed == []
+
+
+def test_winners_are_learnt_and_chosen_and_the_snapshot_carries_them(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    run_python_assets(platform, instance)
+    learnt = {found["address"]: found for found in rows(platform, model.trader_performance)}
+    assert learnt[address(1)]["episode_count"] == 60
+    assert learnt[address(1)]["nig_m"] > 0 > learnt[address(5)]["nig_m"]
+    with platform.engine.connect() as connection:
+        snapshot = snapshot_store.read_snapshot(connection, 1)
+    chosen = {member.address for member in snapshot.slow.pool}
+    assert chosen == {address(i) for i in range(1, 5)}, "the loser's mean is below 0, the master has sub-accounts"
+    assert snapshot.fast.assets["BTC"].volatility.source.value == "atr"
+
+
+def test_every_row_gets_seven_verdicts(platform: Platform, instance: dg.DagsterInstance) -> None:
+    run_python_assets(platform, instance)
+    verdicts = {found["address"]: found for found in rows(platform, model.trader_filters)}
+    assert len(verdicts) == 7
+    assert verdicts[address(6)]["no_sub_accounts"] == "fail"
+    assert verdicts[address(7)]["month_pnl"] == "fail"
+    assert verdicts[address(7)]["not_hft"] == "unknown", "it was not worth a request"
+
+
+def test_a_second_run_asks_nobody_twice_within_a_day(
+    platform: Platform, instance: dg.DagsterInstance, venue: FakeVenue
+) -> None:
+    run_python_assets(platform, instance)
+    asked = list(venue.asked)
+    run_python_assets(platform, instance)
+    assert venue.asked == asked
+    assert sorted(asked) == [address(i) for i in range(1, 7)], "survivors of filters 1-4 only"
+
+
+def test_a_silent_venue_leaves_the_facts_unknown_with_a_reason(
+    platform: Platform, instance: dg.DagsterInstance, venue: FakeVenue
+) -> None:
+    venue.silent = frozenset({address(1)})
+    run_python_assets(platform, instance)
+    facts = {found["address"]: found for found in rows(platform, model.trader_facts)}
+    assert facts[address(1)]["orders_per_day"] is None
+    assert "timed out" in str(facts[address(1)]["error"])
+    verdicts = {found["address"]: found for found in rows(platform, model.trader_filters)}
+    assert verdicts[address(1)]["eligible"] == "unknown"
+
+
+def test_the_draw_can_be_repeated_from_its_stored_key(platform: Platform, instance: dg.DagsterInstance) -> None:
+    from sigmapilot_core.domain.traders.thompson import philox_key
+
+    run_python_assets(platform, instance)
+    (selection,) = rows(platform, model.pool_selections)
+    assert selection["philox_key"] == f"{philox_key(selection['as_of_date'], selection['selection_version']):032x}"
+
+
+def test_a_failed_download_keeps_the_last_good_leaderboard(
+    platform: Platform, instance: dg.DagsterInstance, venue: FakeVenue
+) -> None:
+    run_python_assets(platform, instance)
+    venue.is_down = True
+    result = run(platform, instance, "refresh_leaderboard", raises=False)
+    assert not result.success
+    assert len(rows(platform, model.leaderboard_snapshots)) == 7
+    downloads = rows(platform, model.leaderboard_downloads)
+    assert [found["status"] for found in downloads] == ["ok", "failed"]
+    assert "truncated" in str(downloads[1]["error"])
+
+
+def test_more_than_one_percent_bad_rows_fail_the_check(
+    platform: Platform, instance: dg.DagsterInstance, venue: FakeVenue
+) -> None:
+    venue.bad_rows = 1
+    result = run(platform, instance, "refresh_leaderboard")
+    (check,) = [
+        e.asset_check_evaluation_data for e in result.all_events if e.event_type_value == "ASSET_CHECK_EVALUATION"
+    ]
+    assert check.check_name == "rows_parse"
+    assert not check.passed
+
+
+def test_an_unchanged_model_is_not_published_twice(platform: Platform, instance: dg.DagsterInstance) -> None:
+    run_python_assets(platform, instance)
+    with platform.engine.begin() as connection:
+        newest = snapshot_store.read_snapshot(connection, 1)
+        assert snapshot_store.publish(connection, newest, None) is None
+        assert snapshot_store.newest_version(connection) == 1
+
+
+def test_a_recording_asks_nothing_and_takes_filters_one_to_four(
+    make_platform: object, instance: dg.DagsterInstance, venue: FakeVenue
+) -> None:
+    platform = make_platform("recording:test", "recording")  # type: ignore[operator]
+    run_python_assets(platform, instance)
+    assert venue.asked == []
+    with platform.engine.connect() as connection:
+        snapshot = snapshot_store.read_snapshot(connection, 1)
+    assert {member.address for member in snapshot.slow.pool} == {address(i) for i in range(1, 7)}
+    assert {found["not_hft"] for found in rows(platform, model.trader_filters)} == {"unknown"}
