@@ -6,6 +6,7 @@ import sys
 
 from prometheus_client import disable_created_metrics
 
+from sigmapilot_core.adapters.logging import configure_logging
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.settings import Settings, SettingsError, load_settings
 from sigmapilot_ui.api.app import create_app
@@ -35,10 +36,11 @@ def main() -> int:
     except PortTakenError as error:
         sys.stderr.write(f"{error}\n")
         return 3
+    configure_logging("api", settings.log_level, settings.log_format)
     disable_created_metrics()
     engine = create_engine(settings.database_url.get_secret_value())
     try:
-        run(create_app(engine, config_of(settings)), sockets, settings.log_level)
+        run(create_app(engine, config_of(settings)), sockets)
     finally:
         engine.dispose()
     return 0

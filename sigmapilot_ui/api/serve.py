@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -39,21 +41,29 @@ def _bound(host: str, port: int) -> socket.socket:
             f"port {port} on {host} cannot be opened ({error.strerror}): stop the program that has it, or move all "
             "ports with --port-base"
         ) from error
-    one.set_inheritable(True)
+    # from here on connections wait until the server accepts them, instead of being refused
+    one.listen(2048)
     return one
 
 
-def server(app: FastAPI, log_level: str = "info") -> uvicorn.Server:
-    """A server that finishes its requests within 5 s of SIGINT or SIGTERM."""
+def server(app: FastAPI) -> uvicorn.Server:
+    """A server that finishes its requests within 5 s of SIGINT or SIGTERM; it logs as its process does."""
     return uvicorn.Server(
-        uvicorn.Config(app, log_level=log_level, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+        uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
     )
 
 
-def run(app: FastAPI, sockets: Sequence[socket.socket], log_level: str = "info") -> None:
-    """Serve until a signal, then close every socket."""
+def _end(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def run(app: FastAPI, sockets: Sequence[socket.socket]) -> None:
+    """Serve until SIGINT or SIGTERM, close every socket and leave with exit code 0."""
+    # the server passes the signal on when it has shut down: an ordered end is no failure
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     try:
-        server(app, log_level).run(sockets=list(sockets))
+        server(app).run(sockets=list(sockets))
     finally:
         for one in sockets:
             one.close()
