@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from sigmapilot_cli.errors import CommandError
+from sigmapilot_cli.migration import prepare_databases
 from sigmapilot_cli.options import ModeOption, settings_of_running
-from sigmapilot_cli.plan import databases
 from sigmapilot_core.adapters.postgres.account import ServerError
 from sigmapilot_core.adapters.postgres.backup import dump
 from sigmapilot_core.adapters.settings import libpq_environment
@@ -44,5 +44,5 @@ def backup(
 def migrate(mode: ModeOption = None) -> None:
     """Bring the schema of the running database up to date; `sigmapilot up` does the same at every start."""
     settings = settings_of_running(mode)
-    databases(settings)()
+    prepare_databases(settings)
     typer.echo(f"the schema of mode {settings.mode} is up to date.")

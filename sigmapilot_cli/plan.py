@@ -6,20 +6,17 @@ import importlib.util
 import re
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
 
+from sigmapilot_cli.abandoned_runs import settle_abandoned_runs
 from sigmapilot_cli.dagster_home import CODE_SOCKET, WORKSPACE_FILE, write_dagster_home
 from sigmapilot_cli.errors import CommandError
+from sigmapilot_cli.migration import prepare_databases
 from sigmapilot_cli.supervisor.spec import CallReady, HttpReady, LogReady, ProcessSpec, SocketReady, Step
 from sigmapilot_core.adapters.dagster_graphql import LOCATION
 from sigmapilot_core.adapters.postgres.binaries import PLAIN_ENVIRONMENT
-from sigmapilot_core.adapters.postgres.databases import ensure_database, ensure_role, prepare_database
-from sigmapilot_core.adapters.postgres.migrate import WrongModeError
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.adapters.settings import Settings, child_environment
 
@@ -33,7 +30,7 @@ def full_plan(settings: Settings, token: SecretStr) -> Plan:
     plan: Plan = []
     if not settings.database_is_external:
         plan.append(postgres(settings))
-    plan.append(Step("databases", databases(settings)))
+    plan.append(Step("databases", lambda: prepare_databases(settings)))
     if settings.mode.emulated:
         plan.append(emulator(settings, token))
     return [*plan, stream(settings), api(settings, token), *dagster(settings), page(settings)]
@@ -54,26 +51,6 @@ def postgres(settings: Settings) -> ProcessSpec:
         before_start=server.prepare,
         spawn=server.accounts.server.spawn,
     )
-
-
-def databases(settings: Settings) -> Callable[[], None]:
-    """Role, databases, schema and mode marker."""
-
-    def run() -> None:
-        url = settings.libpq_url.get_secret_value()
-        try:
-            if not settings.database_is_external:
-                ensure_role(settings.server_paths)
-            ensure_database(url)
-            ensure_database(settings.dagster_database_url.get_secret_value())
-            prepare_database(url, str(settings.mode))
-        except WrongModeError as error:
-            raise CommandError(f"{error}.") from None
-        except (psycopg.Error, SQLAlchemyError) as error:
-            # the driver's message names host and user, never the password
-            raise CommandError(f"the database cannot be prepared: {str(error).strip().splitlines()[0]}") from error
-
-    return run
 
 
 def emulator(settings: Settings, token: SecretStr) -> ProcessSpec:
@@ -125,6 +102,7 @@ def dagster(settings: Settings) -> list[ProcessSpec]:
 
     def before_code() -> None:
         write_dagster_home(settings)
+        settle_abandoned_runs(settings)
         socket.unlink(missing_ok=True)
 
     code = ProcessSpec(
@@ -144,7 +122,7 @@ def dagster(settings: Settings) -> list[ProcessSpec]:
         argv=(*_MODULE, "dagster._daemon", "run", *workspace),
         env=env,
         cwd=home.parent,
-        ready=LogReady(re.compile(r"daemon", re.IGNORECASE)),
+        ready=LogReady(re.compile("configured with the following daemons")),
     )
     port = settings.ports.dagster
     webserver = ProcessSpec(

@@ -10,13 +10,11 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from enum import StrEnum
 
-from sigmapilot_cli.errors import CommandError
 from sigmapilot_cli.supervisor.guard_link import GuardLink
 from sigmapilot_cli.supervisor.log_file import RotatingLog
 from sigmapilot_cli.supervisor.probes import is_ready
 from sigmapilot_cli.supervisor.spec import LogReady, Pace, ProcessSpec
 from sigmapilot_core.adapters.child_process import die_with_parent
-from sigmapilot_core.adapters.postgres.account import ServerError
 
 _KILL_WAIT_S = 3.0
 _TAIL_CHARACTERS = 4096
@@ -87,7 +85,7 @@ class Part:
             if self.spec.before_start is not None:
                 await asyncio.to_thread(self.spec.before_start)
             process, output = await self._spawn()
-        except (OSError, ServerError, CommandError) as error:
+        except (OSError, RuntimeError) as error:  # what `before_start` may raise; see ProcessSpec
             return f"cannot start: {error}"
         self.pid = process.pid
         self._guard.add(process.pid, self.spec.death_signal)

@@ -53,9 +53,10 @@ class ProcessSpec:
     """One supervised process.
 
     `ports` are the ports on 127.0.0.1 it will listen on: checked before anything starts. `before_start` runs before
-    every start, restarts included. `required`: without it a start is given up; otherwise it is reported `degraded`
-    and tried on. `hang_s`: time without a ready answer, once ready, that counts as a failure. `spawn` are further
-    arguments of `subprocess` (the account to run under).
+    every start, restarts included; that there can be no start it says by an OSError or RuntimeError of one sentence.
+    `required`: without it the whole start is given up; otherwise it is reported `degraded` and tried on. `hang_s`:
+    time without a ready answer, once ready, that counts as a failure. `spawn` are further arguments of `subprocess`
+    (the account to run under).
     """
 
     name: str

@@ -42,7 +42,7 @@ def eventually(claim: Callable[[], bool], within_s: float = 20.0) -> bool:
     while not claim():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.01)
+        time.sleep(0.05)
     return True
 
 

@@ -9,14 +9,11 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-import dagster as dg
 import pytest
-import yaml
 from fake_parts import fake_part, free_port
 from typer.testing import CliRunner
 
 from sigmapilot_cli.api_token import ensure_token, known_token
-from sigmapilot_cli.dagster_home import write_dagster_home
 from sigmapilot_cli.demo import demo_mode
 from sigmapilot_cli.errors import CommandError
 from sigmapilot_cli.lock import owner_of, single_instance
@@ -225,24 +222,6 @@ def test_no_secret_is_on_a_command_line(settings: Settings) -> None:
     environ = {"SIGMAPILOT_DATABASE_URL": "postgresql://bob:hunter2@db/x", "SIGMAPILOT_HOME": str(settings.home)}
     words = [word for spec in processes(full_plan(load_settings(environ=environ), token)) for word in spec.argv]
     assert not any("hunter2" in word or token.get_secret_value() in word for word in words)
-
-
-def test_dagster_accepts_the_instance_folder(
-    settings: Settings, pg_empty_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = write_dagster_home(settings)
-    url = pg_empty_url.replace("+psycopg", "+psycopg2")
-    monkeypatch.setenv("SIGMAPILOT_DAGSTER_DATABASE_URL", url)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        assert "postgres" in str(type(instance.run_storage)).lower()
-        queue = instance.get_concurrency_config().run_queue_config
-        assert queue is not None
-        assert queue.max_concurrent_runs == 1
-        assert instance.telemetry_enabled is False
-        assert instance.get_runs() == []
-    assert "postgresql" not in (home / "dagster.yaml").read_text()
-    served = yaml.safe_load((home / "workspace.yaml").read_text())["load_from"][0]["grpc_server"]
-    assert served == {"socket": str(home / "code.sock"), "location_name": "sigmapilot_assets"}
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ def test_an_interrupted_initdb_is_done_again(folder: Path) -> None:
     assert (folder / "pg" / "data" / "PG_VERSION").exists()
 
 
-def test_it_listens_on_a_private_socket_and_on_no_network(server: EmbeddedServer) -> None:
+def test_it_listens_on_a_private_socket_and_on_no_network(pg_server: EmbeddedServer) -> None:
+    server = pg_server
     assert sql(server, "SHOW listen_addresses") == [("",)]
     assert stat.S_IMODE(server.paths.root.stat().st_mode) == 0o700
     assert stat.S_IMODE(server.paths.socket_dir.stat().st_mode) == 0o700
@@ -122,7 +123,8 @@ def test_it_listens_on_a_private_socket_and_on_no_network(server: EmbeddedServer
 
 
 @as_root
-def test_another_account_is_not_let_in_even_past_the_folder(server: EmbeddedServer) -> None:
+def test_another_account_is_not_let_in_even_past_the_folder(pg_server: EmbeddedServer) -> None:
+    server = pg_server
     asked = subprocess.run(
         [server.binaries / "psql", server.paths.url("postgres", SUPERUSER_ROLE), "-c", "SELECT 1"],
         env=binaries.PLAIN_ENVIRONMENT,

@@ -1,0 +1,152 @@
+"""What a demo does once every part is up: wait for the stream, learn, wait for the first executed paper signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+import sqlalchemy as sa
+
+from sigmapilot_cli.errors import EXIT_FAILED, EXIT_TIMEOUT, CommandError
+from sigmapilot_core.adapters.dagster_graphql import (
+    DagsterGraphql,
+    DagsterRefusedError,
+    DagsterUnavailableError,
+    JobRun,
+)
+from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.schema.stream import consensus_signals, execution_logs
+from sigmapilot_core.adapters.settings import Settings
+
+LEARN_JOB = "materialise_all"
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedSignal:
+    """The first decision that became a paper fill."""
+
+    symbol: str
+    direction: str
+    eff_k: float
+    p_win: float
+    ev_net_r: float
+    fill_price: float
+
+    def __str__(self) -> str:
+        return (
+            f"signal: {self.direction} {self.symbol}, effective K {self.eff_k:.2f}, probability {self.p_win:.2f}, "
+            f"expected {self.ev_net_r:+.2f} R after costs, paper fill at {self.fill_price:g}"
+        )
+
+
+class DemoJourney:
+    """What a demo does once every part is up: wait for the stream, learn, wait for a signal."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._dagster = DagsterGraphql(f"http://127.0.0.1:{settings.ports.dagster}")
+
+    async def until_signal(self, timeout_s: float) -> int:
+        """Exit code 0 with the first executed signal, 1 with a reason, 3 after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._journey()
+        except TimeoutError:
+            self._say(f"no executed signal within {timeout_s:g} s")
+            return EXIT_TIMEOUT
+
+    async def stay(self) -> int:
+        """The same, then keep running until a signal from the terminal."""
+        await self._journey()
+        await asyncio.Event().wait()
+        return 0
+
+    async def _journey(self) -> int:
+        engine = create_engine(self._settings.database_url.get_secret_value(), pool_size=1)
+        try:
+            newest_order = await asyncio.to_thread(_newest_order, engine)
+            await self._stream_ready()
+            if not await self._learn():
+                return EXIT_FAILED
+            self._say(f"watching for a signal; status page: http://127.0.0.1:{self._settings.ports.page}")
+            while (signal := await asyncio.to_thread(_executed_signal, engine, newest_order)) is None:
+                await asyncio.sleep(_POLL_S)
+            self._say(str(signal))
+            return 0
+        finally:
+            engine.dispose()
+
+    async def _stream_ready(self) -> None:
+        """Until the API says that the stream is ready (all of its inputs arrive), not only alive."""
+        self._say("waiting for the stream to be ready")
+        url = f"http://127.0.0.1:{self._settings.ports.api[0]}/healthz"
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            while True:
+                with contextlib.suppress(httpx.HTTPError, ValueError):
+                    answer = (await client.get(url)).json()
+                    if isinstance(answer, dict) and answer.get("ready") is True:
+                        return
+                await asyncio.sleep(_POLL_S)
+
+    async def _learn(self) -> bool:
+        """Materialise the graph once, so that there is a pool to vote; False with a reason if the run fails."""
+        run_id = await self._launch()
+        self._say(f"learning: Dagster run {run_id}")
+        shown = -1.0
+        while True:
+            run = await asyncio.to_thread(self._newest_run)
+            if run is not None and run.run_id == run_id:
+                if run.percent is not None and run.percent >= shown + 10:
+                    shown = run.percent
+                    self._say(f"learning: {shown:.0f} %")
+                if not run.is_active:
+                    return self._judge(run)
+            await asyncio.sleep(_POLL_S)
+
+    def _judge(self, run: JobRun) -> bool:
+        if run.status == "SUCCESS":
+            return True
+        failed = ", ".join(step.key for step in run.steps if step.status == "FAILURE") or "no step"
+        self._say(f"learning failed: run {run.run_id} ended as {run.status}; failed: {failed}")
+        return False
+
+    async def _launch(self) -> str:
+        """The webserver answers before it knows the code server's jobs, hence the patience."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._dagster.launch, LEARN_JOB, {}, {"source": "demo"})
+            except DagsterUnavailableError:
+                await asyncio.sleep(_POLL_S)
+            except DagsterRefusedError as error:
+                raise CommandError(f"{error}.") from error
+
+    def _newest_run(self) -> JobRun | None:
+        try:
+            return self._dagster.newest_run(LEARN_JOB)
+        except DagsterUnavailableError:  # busy; asked again in a moment
+            return None
+
+
+def _newest_order(engine: sa.Engine) -> int:
+    """Orders up to this one belong to an earlier run of the demo."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(sa.func.coalesce(sa.func.max(execution_logs.c.id), 0))).scalar_one()
+
+
+def _executed_signal(engine: sa.Engine, after_order: int) -> ExecutedSignal | None:
+    signals, orders = consensus_signals.c, execution_logs.c
+    query = (
+        sa.select(signals.symbol, signals.direction, signals.eff_k, signals.p_win, signals.ev_net_r, orders.fill_price)
+        .join_from(execution_logs, consensus_signals, orders.decision_id == signals.id)
+        .where(orders.id > after_order, orders.leg == "entry", orders.fill_price.is_not(None))
+        .order_by(orders.id)
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        row = connection.execute(query).first()
+    return ExecutedSignal(*row) if row else None
