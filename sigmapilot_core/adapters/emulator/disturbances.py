@@ -36,12 +36,6 @@ DEMO: tuple[Disturbance, ...] = (
         "Books of one coin stand still for a minute: prices are not fresh, no decision may pass.",
     ),
     Disturbance(
-        14 * MINUTE_S,
-        20,
-        FaultOrder("freeze_channel", channel="trades", coin="SOL"),
-        "Twenty seconds without trades of one coin: the gap must be found and reconciled.",
-    ),
-    Disturbance(
         19 * MINUTE_S,
         1,
         FaultOrder("close_1012"),

@@ -18,6 +18,7 @@ from sigmapilot_core.adapters.emulator.service import Emulator, NotPossible, Run
 
 _MAX_BODY_BYTES = 4 << 20
 _JSON = "application/json"
+_EVENT_SIGMAS = 3.0
 
 
 def application(emulator: Emulator) -> web.Application:
@@ -36,6 +37,7 @@ def application(emulator: Emulator) -> web.Application:
             web.get("/emulator/users", control.users),
             web.get("/emulator/faults", control.faults),
             web.post("/emulator/ready", control.ready),
+            web.post("/emulator/event", control.event),
             web.post("/emulator/fault", control.fault),
             web.post("/emulator/advance", control.advance),
         ]
@@ -132,6 +134,10 @@ class ControlRoutes:
         """POST /emulator/ready: the stream listens."""
         return await self._change(request, self._ready)
 
+    async def event(self, request: web.Request) -> web.StreamResponse:
+        """POST /emulator/event {coin, kind?, direction?, sigmas?}."""
+        return await self._change(request, self._event)
+
     async def fault(self, request: web.Request) -> web.StreamResponse:
         """POST /emulator/fault {name, on?, coin?, seconds?, ...}."""
         return await self._change(request, self._fault)
@@ -142,6 +148,18 @@ class ControlRoutes:
 
     async def _ready(self, body: dict[str, Any]) -> Any:
         return {"stream_ready_ms": self._emulator.mark_ready()}
+
+    async def _event(self, body: dict[str, Any]) -> Any:
+        sigmas = body.get("sigmas", _EVENT_SIGMAS)
+        if isinstance(sigmas, bool) or not isinstance(sigmas, int | float):
+            raise ValueError(f"sigmas is {sigmas!r}; allowed is a number.")
+        direction = {"long": 1, "short": -1}.get(body.get("direction", "long"), 0)
+        if not direction:
+            raise ValueError(f"direction is {body['direction']!r}; allowed is long or short.")
+        started = self._emulator.start_event(
+            str(body.get("kind", "info")), str(body.get("coin")), direction, float(sigmas)
+        )
+        return {"started_ms": started}
 
     async def _fault(self, body: dict[str, Any]) -> Any:
         emulator = self._emulator

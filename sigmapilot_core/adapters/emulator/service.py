@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from sigmapilot_core.adapters.emulator.catalogue import ALL_INFO, channels_of
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
@@ -31,11 +31,19 @@ class NotPossible(Exception):
     """A control the emulator cannot obey in its present state or mode; the message says why."""
 
 
-@runtime_checkable
 class LivingWorld(Protocol):
     """What a simulated world can be told, beyond being asked (spec simulation, live profiles)."""
 
-    def mark_ready(self, now_ms: int) -> None: ...
+    def mark_ready(self, at_ms: int) -> None: ...
+    def inject_event(self, kind: str, coin: str, direction: int, sigmas: float, at_ms: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorldControl:
+    """A world and what to do after each input, so that the same world can be made again."""
+
+    world: LivingWorld
+    remember: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,7 @@ class Running:
 class Emulator:
     """State and parts. `open` gives it a source; until then it only tells that it is not ready."""
 
-    def __init__(
-        self,
-        config: EmulatorConfig,
-        clock: Clock,
-        disturbances: tuple[Disturbance, ...] = (),
-        seconds: Seconds = time.monotonic,
-    ) -> None:
+    def __init__(self, config: EmulatorConfig, clock: Clock, seconds: Seconds = time.monotonic) -> None:
         self.config = config
         self.phase = "building"
         self.about: dict[str, Any] = {}
@@ -74,17 +76,26 @@ class Emulator:
         self.hub = Hub(config.limits, seconds)
         self._clock = clock
         self._seconds = seconds
-        self._plan = DisturbancePlan(disturbances)
+        self._plan = DisturbancePlan(())
         self._task: asyncio.Task[None] | None = None
+        self._world: WorldControl | None = None
 
     @property
     def now_ms(self) -> int | None:
         """Time of the last block; None before there is a source."""
         return None if self.running is None else self.running.venue.now_ms
 
-    def open(self, source: VenueSource, **about: Any) -> None:
+    def open(
+        self,
+        source: VenueSource,
+        world: WorldControl | None = None,
+        disturbances: tuple[Disturbance, ...] = (),
+        **about: Any,
+    ) -> None:
         """Put a source behind the emulator and let time pass; `about` is told by the status route."""
         self.running = running = self._assembled(source)
+        self._world = world
+        self._plan = DisturbancePlan(disturbances)
         self.about = about
         self.phase = "ready"
         loop = asyncio.get_running_loop()
@@ -101,7 +112,9 @@ class Emulator:
         publisher = Publisher(self.hub, channels_of(venue, self.hub, config.stream), frame_faults)
         requests = Requests(venue, NoActions(), ALL_INFO, frame_faults, config.limits, self._seconds)
         driver = Driver(venue, publisher, config, self._before_block)
-        feed = Feed(venue, self.hub, publisher, self.faults, config, self._seconds, requests.post, waits=recording is not None)
+        feed = Feed(
+            venue, self.hub, publisher, self.faults, config, self._seconds, requests.post, waits=recording is not None
+        )
         return Running(venue, driver, feed, requests, LeaderboardFile(source, self.faults), recording)
 
     async def close(self) -> None:
@@ -124,9 +137,19 @@ class Emulator:
         if self.stream_ready_ms is None:
             self.stream_ready_ms = running.venue.now_ms
             running.driver.started.set()
-            if isinstance(running.venue.source, LivingWorld):
-                running.venue.source.mark_ready(running.venue.now_ms)
+            if self._world is not None:
+                self._world.world.mark_ready(running.venue.now_ms)
+                self._world.remember()
         return self.stream_ready_ms
+
+    def start_event(self, kind: str, coin: str, direction: int, sigmas: float) -> int:
+        """Start an information or herd event by hand. Errors: ValueError for values out of range; `NotPossible`."""
+        running = self.parts()
+        if self._world is None:
+            raise NotPossible("The source is not a simulated world; allowed is /emulator/event with one only.")
+        self._world.world.inject_event(kind, coin, direction, sigmas, running.venue.now_ms)
+        self._world.remember()
+        return running.venue.now_ms
 
     async def order_fault(self, order: FaultOrder) -> None:
         """Switch a fault on, or let it happen if it is one of connections."""
