@@ -86,7 +86,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """A run of a job; times in seconds since the epoch. `steps` has those not yet begun as well."""
+    """A run of a job; times in seconds since the epoch. `steps` are in the order they began, the others after them."""
 
     run_id: str
     status: str
@@ -178,14 +178,16 @@ def _reason(result: Mapping[str, Any]) -> str:
 def _run(found: Mapping[str, Any]) -> JobRun:
     seen = {stat["stepKey"]: stat for stat in found["stepStats"]}
     planned = [step["key"] for step in (found["executionPlan"] or {"steps": []})["steps"]]
-    keys = planned or list(seen)
+    steps = [_step(key, seen.get(key, {})) for key in planned or list(seen)]
+    # Dagster's plan is in no order: those begun first, as they began
+    steps.sort(key=lambda step: (step.started_at is None, step.started_at or 0.0, step.key))
     return JobRun(
         run_id=found["runId"],
         status=found["status"],
         created_at=found["creationTime"],
         started_at=found["startTime"],
         ended_at=found["endTime"],
-        steps=tuple(_step(key, seen.get(key, {})) for key in keys),
+        steps=tuple(steps),
     )
 
 

@@ -63,8 +63,8 @@ class DagsterTwin(httpx.BaseTransport):
 def run(run_id: str, status: str, *steps: tuple[str, str | None]) -> dict[str, Any]:
     """A run as Dagster describes it; a step without a status has not begun."""
     stats = [
-        {"stepKey": key, "status": state, "startTime": 100.0, "endTime": 160.0 if state == "SUCCESS" else None}
-        for key, state in steps
+        {"stepKey": key, "status": state, "startTime": 100.0 + i, "endTime": 160.0 if state == "SUCCESS" else None}
+        for i, (key, state) in enumerate(steps)
         if state is not None
     ]
     return {
