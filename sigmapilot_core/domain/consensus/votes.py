@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from sigmapilot_core.domain.consensus import acts
 from sigmapilot_core.domain.consensus.acts import Act
-from sigmapilot_core.domain.events import Direction, Fill
+from sigmapilot_core.domain.events import ZERO, Direction, Fill
 from sigmapilot_core.domain.params import ConsensusParams, PosteriorParams
 from sigmapilot_core.domain.traders import posterior
 
@@ -39,10 +39,8 @@ class VoteChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One trader's vote on one asset. `price` is the act's VWAP, `notional` its value in USD.
-
-    `fills` names the act's fills by (time_ms, tid); `peak` is the largest |position| since the vote was cast: a
-    position of half of it or less withdraws the vote.
+    """One trader's vote on one asset. `price` is the act's VWAP, `notional` its value in USD; `fills` names the act's
+    fills by (time_ms, tid).
     """
 
     user: str
@@ -52,7 +50,6 @@ class Vote:
     price: Decimal
     notional: Decimal
     fills: tuple[tuple[int, int], ...]
-    peak: Decimal
 
     @property
     def fill_ids(self) -> tuple[str, ...]:
@@ -62,10 +59,13 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class TraderState:
-    """What is kept per (pool trader, coin): the act in progress and the vote that stands."""
+    """What is kept per (pool trader, coin): the act in progress, the vote that stands, and the largest |position|
+    since it was cast: half of that or less withdraws it.
+    """
 
     act: Act | None = None
     vote: Vote | None = None
+    peak: Decimal = ZERO
 
 
 def on_fill(
@@ -79,23 +79,30 @@ def on_fill(
     """
     act = acts.step(state.act, fill, before, after, params)
     vote = state.vote
-    if act.voted_at_ms is not None and (after > 0) == act.is_buy and after:
-        is_update = vote is not None and vote.fills[0] == act.fills[0]
-        peak = max(abs(after), vote.peak) if is_update and vote is not None else abs(after)
-        change = VoteChange.UPDATED if is_update else VoteChange.CAST if vote is None else VoteChange.REPLACED
-        return TraderState(act, _vote(act, fill, peak)), change
+    if act.voted_at_ms is not None and after and (after > 0) == act.is_buy:
+        if vote is not None and vote.fills[0] == act.fills[0]:
+            return TraderState(act, _vote(act, fill), max(abs(after), state.peak)), VoteChange.UPDATED
+        return TraderState(act, _vote(act, fill), abs(after)), VoteChange.CAST if vote is None else VoteChange.REPLACED
+    return _checked(TraderState(act, vote, state.peak), after)
+
+
+def on_position(state: TraderState, position: Decimal) -> tuple[TraderState, VoteChange | None]:
+    """The position is another than the fills said: the act ends, the vote stands only with more than half its peak."""
+    return _checked(TraderState(None, state.vote, state.peak), position)
+
+
+def without_vote(state: TraderState) -> TraderState:
+    """The vote expired: what is left is the act."""
+    return TraderState(state.act)
+
+
+def _checked(state: TraderState, position: Decimal) -> tuple[TraderState, VoteChange | None]:
+    vote = state.vote
     if vote is None:
-        return TraderState(act, None), None
-    if after * vote.direction.sign <= vote.peak / 2:
-        return TraderState(act, None), VoteChange.WITHDRAWN
-    return TraderState(act, vote), None
-
-
-def on_position(vote: Vote | None, position: Decimal) -> tuple[Vote | None, VoteChange | None]:
-    """The position is another than the fills said: the vote stands only with more than half of its peak."""
-    if vote is None or position * vote.direction.sign > vote.peak / 2:
-        return vote, None
-    return None, VoteChange.WITHDRAWN
+        return state, None
+    if position * vote.direction.sign <= state.peak / 2:
+        return TraderState(state.act), VoteChange.WITHDRAWN
+    return TraderState(state.act, vote, max(state.peak, abs(position))), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +173,10 @@ def _life_factor(atr_percentile: float | None) -> float:
     return VIOLENT_FACTOR if atr_percentile > VIOLENT_PERCENTILE else 1.0
 
 
-def _vote(act: Act, fill: Fill, peak: Decimal) -> Vote:
+def _vote(act: Act, fill: Fill) -> Vote:
     assert act.voted_at_ms is not None
     direction = Direction.LONG if act.is_buy else Direction.SHORT
-    return Vote(fill.user, fill.coin, direction, act.voted_at_ms, act.vwap, act.notional, act.fills, peak)
+    return Vote(fill.user, fill.coin, direction, act.voted_at_ms, act.vwap, act.notional, act.fills)
 
 
 def _partition(
