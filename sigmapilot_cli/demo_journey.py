@@ -82,14 +82,14 @@ class DemoJourney:
             engine.dispose()
 
     async def _stream_ready(self) -> None:
-        """Until the API says that the stream is ready (all of its inputs arrive), not only alive."""
-        self._say("waiting for the stream to be ready")
-        url = f"http://127.0.0.1:{self._settings.ports.api[0]}/healthz"
+        """Until the API sees the stream's heartbeat. The API itself is not ready before there is a model snapshot."""
+        self._say("waiting for the stream")
+        url = f"http://127.0.0.1:{self._settings.ports.api[0]}/readyz"
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
             while True:
                 with contextlib.suppress(httpx.HTTPError, ValueError):
-                    answer = (await client.get(url)).json()
-                    if isinstance(answer, dict) and answer.get("ready") is True:
+                    checks = (await client.get(url)).json()["checks"]
+                    if any(check["name"] == "stream" and check["passed"] is True for check in checks):
                         return
                 await asyncio.sleep(_POLL_S)
 

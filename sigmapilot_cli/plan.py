@@ -33,7 +33,7 @@ def full_plan(settings: Settings, token: SecretStr) -> Plan:
     plan.append(Step("databases", lambda: prepare_databases(settings)))
     if settings.mode.emulated:
         plan.append(emulator(settings, token))
-    return [*plan, stream(settings), api(settings, token), *dagster(settings), page(settings)]
+    return [*plan, stream(settings, token), api(settings, token), *dagster(settings), page(settings)]
 
 
 def postgres(settings: Settings) -> ProcessSpec:
@@ -68,17 +68,21 @@ def emulator(settings: Settings, token: SecretStr) -> ProcessSpec:
     )
 
 
-def stream(settings: Settings) -> ProcessSpec:
-    """Feed, votes, decisions, execution. It drains before it exits, which takes a moment."""
+def stream(settings: Settings, token: SecretStr) -> ProcessSpec:
+    """Feed, votes, decisions, execution. It drains before it exits, which takes a moment.
+
+    It needs the token only to tell an emulator that it listens.
+    """
     port = settings.ports.stream_metrics
     return ProcessSpec(
         name="stream",
         argv=(*_MODULE, "sigmapilot_stream"),
-        env=child_environment(settings),
+        env=child_environment(settings, api_token=token if settings.mode.emulated else None),
         cwd=settings.mode_dir,
         ready=HttpReady(f"http://127.0.0.1:{port}/healthz"),
         ports=(port,),
         stop_timeout_s=30,
+        awaited=False,
     )
 
 
@@ -92,6 +96,7 @@ def api(settings: Settings, token: SecretStr) -> ProcessSpec:
         cwd=settings.mode_dir,
         ready=HttpReady(f"http://127.0.0.1:{ports[0]}/healthz"),
         ports=ports,
+        awaited=False,
     )
 
 
@@ -123,6 +128,7 @@ def dagster(settings: Settings) -> list[ProcessSpec]:
         env=env,
         cwd=home.parent,
         ready=LogReady(re.compile("configured with the following daemons")),
+        awaited=False,
     )
     port = settings.ports.dagster
     webserver = ProcessSpec(
@@ -132,6 +138,7 @@ def dagster(settings: Settings) -> list[ProcessSpec]:
         cwd=home.parent,
         ready=HttpReady(f"http://127.0.0.1:{port}/server_info"),
         ports=(port,),
+        awaited=False,
     )
     return [code, daemon, webserver]
 

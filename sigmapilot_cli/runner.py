@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 
 import httpx
@@ -13,6 +14,7 @@ from sigmapilot_cli.errors import CommandError
 from sigmapilot_cli.lock import single_instance
 from sigmapilot_cli.plan import Plan, full_plan, processes
 from sigmapilot_cli.ports import require_free_ports
+from sigmapilot_cli.supervisor.log_file import RotatingLog
 from sigmapilot_cli.supervisor.spec import Pace
 from sigmapilot_cli.supervisor.supervise import Supervisor, Work
 from sigmapilot_core.adapters.postgres.account import ServerError
@@ -42,14 +44,18 @@ def run_mode(settings: Settings, work: Work | None = None) -> int:
         require_free_ports(processes(plan))
         if made:
             _say(f"API token (shown once, kept in {settings.token_file}): {token.get_secret_value()}")
-        return run_plan(settings, plan, work)
+        return run_plan(settings, plan, work, when_up=_addresses(settings))
 
 
-def run_plan(settings: Settings, plan: Plan, work: Work | None = None, pace: Pace | None = None) -> int:
+def run_plan(
+    settings: Settings, plan: Plan, work: Work | None = None, pace: Pace | None = None, when_up: str = ""
+) -> int:
     """Run a plan under the supervisor until its work is done or a signal comes."""
     header = {"mode": str(settings.mode), "since": datetime.now(UTC).isoformat(timespec="seconds")}
     state_file = settings.mode_dir / STATE_FILE
-    return asyncio.run(Supervisor(plan, settings.logs_dir, state_file, _say, header, pace).run(work))
+    with contextlib.closing(RotatingLog(settings.logs_dir / "up.log")) as log:
+        supervisor = Supervisor(plan, settings.logs_dir, state_file, _Journal(log), header, pace, when_up)
+        return asyncio.run(supervisor.run(work))
 
 
 def make_mode_dir(settings: Settings) -> None:
@@ -86,5 +92,25 @@ def require_venue(settings: Settings) -> None:
         ) from error
 
 
+def _addresses(settings: Settings) -> str:
+    ports = settings.ports
+    return (
+        f"SigmaPilot is up in mode {settings.mode}: status page http://127.0.0.1:{ports.page}, Dagster "
+        f"http://127.0.0.1:{ports.dagster}, API http://127.0.0.1:{ports.api[0]}/docs; Ctrl-C stops it"
+    )
+
+
 def _say(line: str) -> None:
-    typer.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}")
+    with contextlib.suppress(OSError):  # the terminal may be gone; what runs goes on until it is told otherwise
+        typer.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}")
+
+
+class _Journal:
+    """Says a line and keeps it, so that `sigmapilot logs up` can tell what happened."""
+
+    def __init__(self, log: RotatingLog) -> None:
+        self._log = log
+
+    def __call__(self, line: str) -> None:
+        _say(line)
+        self._log.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n".encode())

@@ -110,7 +110,7 @@ def _print_table(settings: Settings, owner: Owner | None, parts: list[dict[str, 
         return
     table = Table(title=f"SigmaPilot, mode {owner.mode}, process {owner.pid} since {owner.since}", title_justify="left")
     for heading in ("part", "state", "pid", "ports", "restarts", "last end"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading != "ports" and heading != "last end")
     for part in parts:
         ports = part["ports"]
         shown = ", ".join(map(str, ports)) if isinstance(ports, list) else ""

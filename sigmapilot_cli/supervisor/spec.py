@@ -54,9 +54,10 @@ class ProcessSpec:
 
     `ports` are the ports on 127.0.0.1 it will listen on: checked before anything starts. `before_start` runs before
     every start, restarts included; that there can be no start it says by an OSError or RuntimeError of one sentence.
-    `required`: without it the whole start is given up; otherwise it is reported `degraded` and tried on. `hang_s`:
-    time without a ready answer, once ready, that counts as a failure. `spawn` are further arguments of `subprocess`
-    (the account to run under).
+    `required`: without it the whole start is given up; otherwise it is reported `degraded` and tried on. `awaited`:
+    what follows is started when this is ready; otherwise at once, because it does not need it. `hang_s`: time without
+    a ready answer, once ready, that counts as a failure. `spawn` are further arguments of `subprocess` (the account
+    to run under).
     """
 
     name: str
@@ -66,6 +67,7 @@ class ProcessSpec:
     cwd: Path = Path("/")
     ports: tuple[int, ...] = ()
     required: bool = False
+    awaited: bool = True
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 15.0
     kill_signal: signal.Signals = signal.SIGKILL

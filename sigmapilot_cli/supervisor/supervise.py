@@ -19,7 +19,11 @@ Work = Callable[[], Awaitable[int]]
 
 
 class Supervisor:
-    """Runs a plan once. `say` gets one line for each thing a person should know; `state_file` what runs, as JSON."""
+    """Runs a plan once.
+
+    `say` gets one line for each thing a person should know, `when_up` once everything has started; `state_file` has
+    what runs, as JSON.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class Supervisor:
         say: Callable[[str], None],
         header: Mapping[str, object] | None = None,
         pace: Pace | None = None,
+        when_up: str = "",
     ) -> None:
         self._plan = plan
         self._logs_dir = logs_dir
@@ -36,6 +41,7 @@ class Supervisor:
         self._say = say
         self._header = dict(header or {})
         self._pace = pace or Pace()
+        self._when_up = when_up
         self._parts: list[Part] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
@@ -54,6 +60,7 @@ class Supervisor:
         guard = GuardLink()
         try:
             await self._start_all(guard)
+            self._say_up()
             if work is None or self._stop.is_set():
                 await self._stop.wait()
                 return 0
@@ -66,12 +73,12 @@ class Supervisor:
     def request_stop(self) -> None:
         """First call: stop in order. Second call: stop at once."""
         if self._stop.is_set():
-            self._say("stopping at once")
             for part in self._parts:
                 part.hurry()
+            self._say("stopping at once")
             return
-        self._say("stopping in order; once more stops at once")
         self._stop.set()
+        self._say("stopping in order; once more stops at once")
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -90,10 +97,14 @@ class Supervisor:
             if isinstance(item, Step):
                 self._say(f"{item.name} ...")
                 await asyncio.to_thread(item.run)
-            else:
-                await self._start(item, guard)
+                continue
+            part = self._start(item, guard)
+            if item.awaited or item.required:
+                await self._settled(part)
+        for part in self._parts:
+            await self._settled(part)
 
-    async def _start(self, spec: ProcessSpec, guard: GuardLink) -> None:
+    def _start(self, spec: ProcessSpec, guard: GuardLink) -> Part:
         log = RotatingLog(self._logs_dir / f"{spec.name}.log")
         part = Part(spec, log, self._pace, guard, self._part_changed)
         self._parts.append(part)
@@ -101,13 +112,24 @@ class Supervisor:
         # a part's task ends before the stop only by a mistake in it; that must not go unseen
         task.add_done_callback(lambda _: self._stop.set())
         self._tasks.append(task)
+        return part
+
+    async def _settled(self, part: Part) -> None:
+        """Until the part is ready or degraded, or the stop."""
         waits = [asyncio.create_task(part.settled.wait()), asyncio.create_task(self._stop.wait())]
-        await asyncio.wait([task, *waits], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-        if part.state is PartState.DEGRADED and spec.required:
-            last = (last_lines(log.path, 1) or ["nothing"])[0]
-            raise CommandError(f"{spec.name} does not start: {part.last_end}; it last said: {last} (log: {log.path})")
+        if part.state is PartState.DEGRADED and part.spec.required:
+            path = self._logs_dir / f"{part.spec.name}.log"
+            last = (last_lines(path, 1) or ["nothing"])[0]
+            raise CommandError(f"{part.spec.name} does not start: {part.last_end}; it last said: {last} (log: {path})")
+
+    def _say_up(self) -> None:
+        if self._stop.is_set() or not self._when_up:
+            return
+        degraded = ", ".join(part.spec.name for part in self._parts if part.state is PartState.DEGRADED)
+        self._say(self._when_up + (f"; degraded: {degraded}" if degraded else ""))
 
     async def _do(self, work: Work) -> int:
         doing = asyncio.ensure_future(work())

@@ -270,7 +270,6 @@ def child_environment(settings: Settings, *, api_token: SecretStr | None = None)
     environment.pop("SIGMAPILOT_API_TOKEN", None)
     if api_token is not None:
         environment["SIGMAPILOT_API_TOKEN"] = api_token.get_secret_value()
-    environment |= _dbt_environment(settings)
     environment |= {
         "SIGMAPILOT_MODE": str(settings.mode),
         "SIGMAPILOT_HOME": str(settings.home),
@@ -294,18 +293,6 @@ def libpq_environment(settings: Settings) -> dict[str, str]:
         "PGDATABASE": unquote(url.path.lstrip("/")),
     }
     return {name: text for name, text in found.items() if text}
-
-
-def _dbt_environment(settings: Settings) -> dict[str, str]:
-    """The same connection under the names of `dbt/profiles.yml`."""
-    names = {
-        "PGHOST": "DBT_PG_HOST",
-        "PGPORT": "DBT_PG_PORT",
-        "PGUSER": "DBT_PG_USER",
-        "PGPASSWORD": "DBT_ENV_SECRET_PG_PASSWORD",
-        "PGDATABASE": "DBT_PG_DATABASE",
-    }
-    return {names[name]: text for name, text in libpq_environment(settings).items()}
 
 
 def export_libpq(settings: Settings) -> None:

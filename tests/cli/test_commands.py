@@ -213,8 +213,14 @@ def test_the_plan_starts_what_the_mode_needs_in_order(settings: Settings) -> Non
 
 def test_only_parts_that_check_the_token_are_given_it(settings: Settings) -> None:
     token, _ = ensure_token(settings)
-    trusted = [spec.name for spec in processes(full_plan(settings, token)) if "SIGMAPILOT_API_TOKEN" in spec.env]
-    assert trusted == ["emulator", "api"]
+    live = load_settings(environ={"SIGMAPILOT_MODE": "live", "SIGMAPILOT_HOME": str(settings.home)})
+    demo, real = full_plan(settings, token), full_plan(live, token)
+    assert [spec.name for spec in processes(demo) if "SIGMAPILOT_API_TOKEN" in spec.env] == [
+        "emulator",
+        "stream",
+        "api",
+    ]
+    assert [spec.name for spec in processes(real) if "SIGMAPILOT_API_TOKEN" in spec.env] == ["api"]
 
 
 def test_no_secret_is_on_a_command_line(settings: Settings) -> None:

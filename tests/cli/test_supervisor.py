@@ -101,6 +101,12 @@ async def test_a_part_is_degraded_after_five_failures_and_the_rest_goes_on(scene
     assert scene.said("good ready")
 
 
+async def test_what_nobody_waits_for_does_not_hold_up_the_rest(scene: Scene) -> None:
+    slow = scene.part("slow", "failing", awaited=False)
+    await scene.supervisor(slow, scene.part("next")).run(nothing)
+    assert [line.split(" ")[0] for line in scene.lines if " ready" in line or " degraded" in line] == ["next", "slow"]
+
+
 async def test_a_required_part_that_fails_ends_the_start_with_its_last_words(scene: Scene) -> None:
     plan = scene.part("first"), scene.part("bad", "failing", required=True), scene.part("never")
     with pytest.raises(CommandError, match=r"bad does not start: ended with status 3; it last said: no luck today"):

@@ -125,7 +125,7 @@ def test_logs_shows_what_a_part_wrote(system: System) -> None:
         said = system.command("logs", "one")
         wrong = system.command("logs", "three")
     assert said.stdout == "at your service\n"
-    assert "there is no log of 'three'; allowed: one | two." in wrong.stderr
+    assert "there is no log of 'three'; allowed: one | two | up." in wrong.stderr
 
 
 def test_reset_refuses_while_it_runs_and_then_leaves_nothing(system: System) -> None:
