@@ -128,6 +128,24 @@ class MalformedMessage:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GapMessage:
+    """Our own note: trades of a coin after `from_ms` and before `to_ms` may be missing."""
+
+    coin: str
+    from_ms: int
+    to_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMessage:
+    """Our own note: a connection was lost, or hears everything it should again; `coins` are those it carries."""
+
+    is_up: bool
+    coins: tuple[str, ...]
+    reason: str
+
+
 Message = (
     HelloMessage
     | PongMessage
@@ -143,6 +161,8 @@ Message = (
     | ErrorMessage
     | UnknownMessage
     | MalformedMessage
+    | GapMessage
+    | LinkMessage
 )
 
 

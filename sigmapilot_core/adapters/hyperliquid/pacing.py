@@ -73,3 +73,22 @@ class ManualPace:
     async def _settle(self) -> None:
         for _ in range(self._TURNS):
             await asyncio.sleep(0)
+
+
+class Spacing:
+    """Turns at least `1/rate` seconds apart, in the order asked for, shared by everyone who holds it."""
+
+    def __init__(self, turns_per_s: float, pace: Pace) -> None:
+        if not turns_per_s > 0:
+            raise ValueError(f"turns_per_s is {turns_per_s}; allowed is above 0.")
+        self._interval = 1.0 / turns_per_s
+        self._pace = pace
+        self._next_at = -1.0
+
+    async def turn(self) -> None:
+        """Wait for the next turn."""
+        now = self._pace.now()
+        at = max(now, self._next_at)
+        self._next_at = at + self._interval
+        if at > now:
+            await self._pace.sleep(at - now)

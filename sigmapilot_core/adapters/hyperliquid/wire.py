@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from sigmapilot_core.adapters.hyperliquid.messages import (
     EmptyMessage,
     ErrorMessage,
     HelloMessage,
+    MalformedMessage,
     Message,
     MidsMessage,
     PongMessage,
@@ -39,6 +41,7 @@ from sigmapilot_core.adapters.hyperliquid.wire_market import (
 )
 
 _HELLO = HELLO.encode()
+_COIN = re.compile(rb'"(?:coin|s)"\s*:\s*"([^"\\]{1,40})"')
 _EMPTY = frozenset({b"", b"[]", b"{}", b"null"})
 
 
@@ -150,3 +153,10 @@ def parse_frame(raw: bytes | str, received_ms: int) -> Message:
         return reader(frame.get("data"), received_ms)
     except BadMessage as fault:
         raise fault.within(channel) from fault
+
+
+def malformed(raw: bytes, fault: BadMessage) -> MalformedMessage:
+    """A frame that could not be trusted, with the coin it seems to be about, so that the coin can become unknown."""
+    found = _COIN.search(raw)
+    channel = fault.field.partition(".")[0]
+    return MalformedMessage(channel, found[1].decode("utf-8", "replace") if found else None, str(fault))
