@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from sigmapilot_cli.supervisor.spec import LogReady, Pace, ProcessSpec, TcpReady
+from sigmapilot_core.adapters.settings import load_settings
 
-_PROGRAM = Path(__file__).with_name("fake_program.py")
+_HERE = Path(__file__).parent
+_PROGRAM = _HERE / "fake_program.py"
 FAST = Pace(first_pause_s=0.02, longest_pause_s=0.1, probe_s=0.01, watch_s=0.05, probe_timeout_s=1)
 
 
@@ -56,3 +61,38 @@ def alive_with(word: str) -> list[int]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+class System:
+    """One home folder and the fake system that runs in it, as a process of its own."""
+
+    def __init__(self, home: Path) -> None:
+        home.chmod(0o711)
+        self.home = home
+        self.pid = 0
+        self._story = home / "story"
+        self._environment = {"PATH": "/usr/bin:/bin", "SIGMAPILOT_HOME": str(home), "PYTHONPATH": str(_HERE)}
+        self.settings = load_settings(environ=self._environment)
+
+    @contextmanager
+    def running(self, kind: str = "plain") -> Iterator[subprocess.Popen[str]]:
+        """From all parts ready to the last process gone; at the end it is killed if it still runs."""
+        words = [sys.executable, str(_HERE / "fake_system.py"), str(self._story), kind]
+        with subprocess.Popen(words, env=self._environment, stdout=subprocess.PIPE, text=True) as process:
+            self.pid = process.pid
+            try:
+                assert process.stdout is not None
+                while "two ready" not in process.stdout.readline():
+                    assert process.poll() is None
+                yield process
+            finally:
+                process.kill()
+        assert eventually(lambda: alive_with(str(self.home)) == [])
+
+    def told(self) -> list[str]:
+        """What the parts experienced."""
+        return self._story.read_text().splitlines()
+
+    def part_pid(self, name: str) -> int:
+        parts = json.loads((self.settings.mode_dir / "up.json").read_text())["parts"]
+        return int(next(part["pid"] for part in parts if part["name"] == name))

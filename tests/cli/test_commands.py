@@ -17,7 +17,7 @@ from sigmapilot_cli.api_token import ensure_token, known_token
 from sigmapilot_cli.demo import demo_mode
 from sigmapilot_cli.errors import CommandError
 from sigmapilot_cli.lock import owner_of, single_instance
-from sigmapilot_cli.main import app, cli
+from sigmapilot_cli.main import cli
 from sigmapilot_cli.plan import full_plan, processes
 from sigmapilot_cli.ports import require_free_ports
 from sigmapilot_cli.runner import make_mode_dir, require_venue
@@ -25,24 +25,7 @@ from sigmapilot_cli.supervisor.log_file import RotatingLog, last_lines
 from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
 from sigmapilot_core.adapters.settings import Settings, load_settings
 
-Answer = tuple[int, str, str]
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Answer]:
-    """Runs `sigmapilot` as a shell would; returns exit code, stdout, stderr."""
-    monkeypatch.setenv("SIGMAPILOT_HOME", str(tmp_path))
-
-    def run(*words: str) -> Answer:
-        monkeypatch.setattr("sys.argv", ["sigmapilot", *words])
-        with pytest.raises(SystemExit) as ended:
-            app()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -52,30 +35,27 @@ def settings(tmp_path: Path) -> Settings:
     return found
 
 
-def test_bad_configuration_is_one_sentence_and_exit_code_2(command: Callable[..., Answer]) -> None:
+def test_bad_configuration_is_one_sentence_and_exit_code_2(command: Command) -> None:
     code, _, error = command("up", "--mode", "production")
     assert code == 2
     assert error.startswith("sigmapilot: SIGMAPILOT_MODE='production' is not allowed; allowed: demo | live")
     assert len(error.splitlines()) == 1
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence_and_exit_code_2(
-    command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_home_that_cannot_be_made_is_one_sentence_and_exit_code_2(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("SIGMAPILOT_HOME", str(tmp_path / "file"))
-    code, _, error = command("up")
+    code, _, error = command("up", home=tmp_path / "file")
     assert (code, len(error.splitlines())) == (2, 1)
     assert "cannot be used: Not a directory" in error
 
 
-def test_db_url_prints_the_url_and_touches_nothing(command: Callable[..., Answer], tmp_path: Path) -> None:
+def test_db_url_prints_the_url_and_touches_nothing(command: Command, tmp_path: Path) -> None:
     code, said, _ = command("db", "url", "--mode", "live")
     assert (code, said) == (0, f"postgresql://sigmapilot@/sigmapilot_live?host={tmp_path}/live/postgres/run\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_db_url_means_the_mode_that_runs(command: Callable[..., Answer], tmp_path: Path) -> None:
+def test_db_url_means_the_mode_that_runs(command: Command, tmp_path: Path) -> None:
     live = load_settings(environ={"SIGMAPILOT_HOME": str(tmp_path), "SIGMAPILOT_MODE": "live"})
     make_mode_dir(live)
     with single_instance(live.mode_dir, "live", None):
@@ -83,14 +63,14 @@ def test_db_url_means_the_mode_that_runs(command: Callable[..., Answer], tmp_pat
     assert "/sigmapilot_demo?" in command("db", "url")[1]
 
 
-def test_db_backup_without_a_server_is_one_sentence(command: Callable[..., Answer]) -> None:
+def test_db_backup_without_a_server_is_one_sentence(command: Command) -> None:
     code, _, error = command("db", "backup")
     assert (code, len(error.splitlines())) == (1, 1)
     assert "pg_dump failed" in error
 
 
 def test_db_migrate_and_backup_work_on_an_external_server(
-    command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, pg_empty_url: str, tmp_path: Path
+    command: Command, monkeypatch: pytest.MonkeyPatch, pg_empty_url: str, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SIGMAPILOT_DATABASE_URL", pg_empty_url)
     dagster_url = pg_empty_url.replace("/test_", "/dagster_")
@@ -109,7 +89,7 @@ def test_db_migrate_and_backup_work_on_an_external_server(
 
 
 def test_reset_of_an_external_server_drops_both_databases(
-    command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, pg_empty_url: str
+    command: Command, monkeypatch: pytest.MonkeyPatch, pg_empty_url: str
 ) -> None:
     dagster_url = pg_empty_url.replace("/test_", "/dagster_")
     monkeypatch.setenv("SIGMAPILOT_DATABASE_URL", pg_empty_url)
@@ -130,16 +110,16 @@ def test_reset_asks_and_takes_only_the_modes_name_for_a_yes(settings: Settings) 
     assert not settings.mode_dir.exists()
 
 
-def test_reset_of_nothing_says_so(command: Callable[..., Answer]) -> None:
+def test_reset_of_nothing_says_so(command: Command) -> None:
     assert "has stored nothing" in command("reset", "--mode", "testnet", "--yes")[1]
 
 
-def test_status_and_down_without_a_system_say_so(command: Callable[..., Answer]) -> None:
+def test_status_and_down_without_a_system_say_so(command: Command) -> None:
     assert command("status")[:2] == (1, "SigmaPilot does not run in mode demo; start it with `sigmapilot up`.\n")
     assert command("down")[:2] == (0, "SigmaPilot does not run in mode demo.\n")
 
 
-def test_settings_masks_secrets(command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_masks_secrets(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMAPILOT_API_TOKEN", "correct-horse-battery-staple")
     code, said, _ = command("settings", "--json")
     rows = {row["name"]: row for row in json.loads(said)}
