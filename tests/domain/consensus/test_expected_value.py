@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from decimal import Decimal
 from itertools import permutations
 
 import pytest
@@ -21,6 +22,9 @@ from sigmapilot_core.domain.consensus.expected_value import (
     expected_value,
     pooled_probability,
 )
+from sigmapilot_core.domain.events import Book, Direction, Level
+from sigmapilot_core.domain.market.costs import MarketQuote, round_trip_cost
+from sigmapilot_core.domain.params import CostParams
 
 EDGE = VoterEdge(p_win=0.6, gain_r=0.6, loss_r=0.3, kappa=10.0)  # c = 10/20 = 0.5
 VOTERS = (EDGE, VoterEdge(0.55, 0.5, 0.35, 30.0), VoterEdge(0.65, 0.8, 0.25, 90.0))
@@ -117,6 +121,22 @@ def test_swapping_wins_and_losses_mirrors_the_gross(voters: list[VoterEdge], k: 
     one = expected_value(voters, k, cost_bps=0.0, stop_fraction=0.01)
     other = expected_value(mirrored, k, cost_bps=0.0, stop_fraction=0.01)
     assert one.gross_r == pytest.approx(-other.gross_r, abs=1e-9)  # type: ignore[operator]
+
+
+@given(st.lists(edges, min_size=1, max_size=5), st.floats(0.1, 5), st.floats(0.01, 5), st.floats(10, 50_000))
+def test_long_and_short_are_worth_the_same_on_a_mirrored_book_without_funding(
+    voters: list[VoterEdge], k: float, half_spread: float, notional: float
+) -> None:
+    sides = [(Level(Decimal(repr(100 + sign * half_spread)), Decimal(600)),) for sign in (-1, 1)]
+    quote = MarketQuote("BTC", Book("BTC", 0, 0, *sides), True, 0.0)
+
+    def net(direction: Direction) -> float:
+        cost = round_trip_cost(quote, direction, notional, 24.0, 0, CostParams(), max_book_age_s=5.0)
+        value = expected_value(voters, k, cost_bps=cost.total_bps, stop_fraction=0.01)
+        assert value.net_r is not None
+        return value.net_r
+
+    assert net(Direction.LONG) == pytest.approx(net(Direction.SHORT), abs=1e-9)
 
 
 def test_the_map_without_knots_is_the_identity() -> None:
