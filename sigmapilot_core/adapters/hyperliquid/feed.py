@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Self
 
 from sigmapilot_core.adapters.hyperliquid.connection import Connection, ConnectionParams, ConnectionStatus, Hooks
+from sigmapilot_core.adapters.hyperliquid.gaps import REPLAY_MARGIN_MS, TradeIntake
 from sigmapilot_core.adapters.hyperliquid.intake import Intake
 from sigmapilot_core.adapters.hyperliquid.ledger import SUBSCRIBE
 from sigmapilot_core.adapters.hyperliquid.limiter import Limiter, LimiterParams, Priority
@@ -36,7 +37,8 @@ from sigmapilot_core.ports import Clock
 @dataclass(frozen=True, slots=True)
 class FeedParams:
     """How the feed spreads over connections. `sends_per_s` and `connects_per_minute` hold for all of them together
-    (the venue allows 2000 messages and 30 new connections a minute)."""
+    (the venue allows 2000 messages and 30 new connections a minute). `replay_margin_ms` is 0 where the clock is the
+    feed's own."""
 
     connection: ConnectionParams
     coin_connections: int = 4
@@ -44,6 +46,7 @@ class FeedParams:
     connects_per_minute: int = 25
     sends_per_s: float = 25.0
     queue_frames: int = 10_000
+    replay_margin_ms: int = REPLAY_MARGIN_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Feed:
         self._clock = clock
         self._pace = pace
         self._params = params
-        self._intake = Intake()
+        self._intake = Intake(TradeIntake(replay_margin_ms=params.replay_margin_ms))
         self._box: Mailbox[ReceivedFrame] = Mailbox(params.queue_frames)
         self._shards = Shards(params.coin_connections, params.limits)
         self._not_covered: tuple[Subscription, ...] = ()
@@ -132,6 +135,11 @@ class Feed:
             clock_offset_ms=self._intake.clock_offset_ms(),
         )
 
+    def coins_of(self, connection: str) -> list[str]:
+        """Coins that a connection carries, sorted."""
+        found = self._connections.get(connection)
+        return [] if found is None else sorted(found.coins())
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -158,6 +166,10 @@ class Feed:
         for frame in frames:
             await self._box.put(frame)
 
+    def _answered(self, subscription: Mapping[str, str | int]) -> None:
+        if subscription.get("type") == "trades":
+            self._intake.trades.answered(str(subscription.get("coin")), self._clock.now_ms())
+
     def _told(self, connection: Connection, parsed: Message) -> None:
         """Let the connection know what it heard."""
         alive, now = connection.liveness, self._pace.now()
@@ -172,6 +184,7 @@ class Feed:
                 if method == SUBSCRIBE:
                     connection.ledger.acknowledge(key)
                     connection.changed()
+                    self._answered(dict(key))
             case ErrorMessage():
                 connection.ledger.error(parsed)
                 connection.changed()

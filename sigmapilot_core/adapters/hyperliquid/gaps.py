@@ -1,7 +1,8 @@
 """Each trade once, and no silent hole: dedupe, history and gap detection per coin (spec section 3.2). No I/O.
 
-After every subscribe the venue replays the most recent trades. That frame is history, never live. If it reaches back
-to what we had seen before, nothing was missed; if it does not, there is a gap.
+After every subscribe the venue replays the most recent trades with its answer. That frame is history, never live. If
+it reaches back to what we had seen before, nothing was missed; if it does not, there is a gap. A coin that never traded
+has no replay: its first frame is live if all its trades are clearly later than the venue's answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from sigmapilot_core.domain.events import Fill, Trade
 
 REMEMBERED = 1000
 """Trades remembered per coin; the replay holds some tens."""
+
+REPLAY_MARGIN_MS = 2000
+"""How far our clock and the venue's may differ. Zero where both are virtual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +70,40 @@ class TradeIntake:
 
     _coins: dict[str, _Seen] = field(default_factory=dict)
     _users: dict[str, _Seen] = field(default_factory=dict)
-    _awaiting: set[str] = field(default_factory=set)
+    replay_margin_ms: int = REPLAY_MARGIN_MS
+    _awaiting: dict[str, int | None] = field(default_factory=dict)
 
     def expect_history(self, coin: str) -> None:
         """A subscribe for this coin goes out: its next frame is history."""
-        self._awaiting.add(coin)
+        self._awaiting[coin] = None
+
+    def answered(self, coin: str, received_ms: int) -> None:
+        """The venue accepted the subscribe at this instant of our clock."""
+        if coin in self._awaiting:
+            self._awaiting[coin] = received_ms
 
     def take(self, trades: Iterable[Trade]) -> Taken:
         """Take one frame."""
         by_coin: dict[str, list[Trade]] = {}
         for trade in trades:
             by_coin.setdefault(trade.coin, []).append(trade)
-        expected = self._awaiting & by_coin.keys()
+        expected = self._awaiting.keys() & by_coin.keys()
         gaps = tuple(gap for coin in sorted(expected) if (gap := self._gap(coin, by_coin[coin])) is not None)
-        self._awaiting -= expected
+        is_history = any(self._is_replay(coin, by_coin[coin]) for coin in expected)
+        for coin in expected:
+            del self._awaiting[coin]
         fresh = [t for coin, found in by_coin.items() for t in found if self._is_new(coin, t)]
         total = sum(map(len, by_coin.values()))
-        return Taken(tuple(fresh), total - len(fresh), bool(expected), gaps)
+        return Taken(tuple(fresh), total - len(fresh), is_history, gaps)
 
     def take_fills(self, user: str, fills: Iterable[Fill]) -> tuple[Fill, ...]:
         """The fills of one account's frame that are new."""
         seen = self._users.setdefault(user, _Seen())
         return tuple(f for f in fills if seen.add((f.time_ms, f.coin, f.tid), f.time_ms))
+
+    def _is_replay(self, coin: str, trades: list[Trade]) -> bool:
+        answered_ms = self._awaiting[coin]
+        return answered_ms is None or min(t.time_ms for t in trades) <= answered_ms + self.replay_margin_ms
 
     def _is_new(self, coin: str, trade: Trade) -> bool:
         seen = self._coins.get(coin)

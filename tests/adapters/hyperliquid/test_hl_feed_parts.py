@@ -157,6 +157,15 @@ def test_the_gap_names_the_instants_between_which_trades_may_be_missing():
     assert taken.is_history
 
 
+@pytest.mark.parametrize(("time_ms", "is_history"), [(99, True), (3000, True), (3001, False)])
+def test_the_first_frame_of_a_coin_without_a_replay_is_live_if_clearly_later_than_the_answer(time_ms, is_history):
+    intake = TradeIntake(replay_margin_ms=2000)
+    intake.expect_history("BTC")
+    intake.answered("BTC", 1000)
+    assert intake.take([trade(time_ms, 1)]).is_history is is_history
+    assert not intake.take([trade(time_ms + 1, 2)]).is_history
+
+
 def test_memory_for_duplicates_is_bounded(monkeypatch):
     monkeypatch.setattr(gaps, "REMEMBERED", 3)
     intake = TradeIntake()
