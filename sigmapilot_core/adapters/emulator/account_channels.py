@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sigmapilot_core.adapters.emulator import order_wire
 from sigmapilot_core.adapters.emulator.channels import FeedChannel
 from sigmapilot_core.adapters.emulator.connection import Key
 from sigmapilot_core.adapters.emulator.info_account import FILL_LIMIT, wire_fills
 from sigmapilot_core.adapters.emulator.info_market import PAGE_LIMIT
+from sigmapilot_core.adapters.emulator.info_orders import open_orders
 from sigmapilot_core.adapters.emulator.venue import Block
 from sigmapilot_core.adapters.hyperliquid import encode_account as encode
 from sigmapilot_core.adapters.hyperliquid.encode import frame
+from sigmapilot_core.adapters.hyperliquid.fields import decimal_text
 from sigmapilot_core.domain.events import Fill
+from sigmapilot_core.domain.execution.liquidation import BACKSTOP_USER
+from sigmapilot_core.domain.execution.orders import Order, OrderStatus
+from sigmapilot_core.domain.execution.venue_state import Liquidation
 from sigmapilot_core.domain.params import HOUR_MS
 
 Wire = dict[str, Any]
@@ -52,9 +58,27 @@ class UserEvents(FeedChannel):
             fills = fills_of(self, key[1], block)
             if fills:
                 yield key, frame("user", {"fills": wire_fills(fills, False)})
-            cancels = [{"coin": c, "oid": o} for user, c, o in block.venue_cancels if user == key[1]]
+            cancels = [{"coin": o.coin, "oid": o.oid} for o in block.updates if o.user == key[1] and _by_venue(o)]
             if cancels:
                 yield key, frame("user", {"nonUserCancel": cancels})
+            for number, fall in enumerate(block.liquidations):
+                if fall.user == key[1]:
+                    yield key, frame("user", {"liquidation": _liquidation(fall, block.time_ms + number)})
+
+
+def _by_venue(order: Order) -> bool:
+    """True for an order the venue cancelled by itself."""
+    return order.status is not OrderStatus.CANCELED and order.status.value.endswith(("Canceled", "Cancel"))
+
+
+def _liquidation(fall: Liquidation, number: int) -> Wire:
+    return {
+        "lid": number,
+        "liquidator": BACKSTOP_USER,
+        "liquidated_user": fall.user,
+        "liquidated_ntl_pos": decimal_text(fall.notional),
+        "liquidated_account_value": decimal_text(fall.account_value),
+    }
 
 
 class OrderUpdates(FeedChannel):
@@ -62,7 +86,7 @@ class OrderUpdates(FeedChannel):
 
     def frames(self, block: Block) -> Iterator[tuple[Key, Wire]]:
         for key in self.hub.keys("orderUpdates"):
-            updates = [update for user, update in block.order_updates if user == key[1]]
+            updates = [order_wire.update(o) for o in block.updates if o.user == key[1]]
             if updates:
                 yield key, frame("orderUpdates", updates)
 
@@ -158,11 +182,11 @@ class OpenOrders(FeedChannel):
     """`openOrders`: at once and whenever one of the account's orders has changed."""
 
     def opening(self, key: Key) -> list[Wire]:
-        orders = self.venue.open_orders(key[1])
+        orders = open_orders(self.venue, key[1])
         return [frame("openOrders", {"dex": "", "user": key[1], "orders": orders})]
 
     def frames(self, block: Block) -> Iterator[tuple[Key, Wire]]:
-        changed = {user for user, _ in block.order_updates}
+        changed = {order.user for order in block.updates}
         for key in self.hub.keys("openOrders"):
             if key[1] in changed:
                 yield key, self.opening(key)[0]
@@ -175,7 +199,7 @@ class Bundle(FeedChannel):
         user = key[1]
         state = encode.account(self.venue.account(user))
         user_state = {"agentAddress": None, "agentValidUntil": None, "serverTime": self.venue.now_ms, "isVault": False}
-        dex = {"clearinghouseState": state, "openOrders": self.venue.open_orders(user), "totalVaultEquity": "0.0"}
+        dex = {"clearinghouseState": state, "openOrders": open_orders(self.venue, user), "totalVaultEquity": "0.0"}
         return [frame("webData3", {"userState": user_state | {"user": user}, "perpDexStates": [dex]})]
 
     def frames(self, block: Block) -> Iterator[tuple[Key, Wire]]:

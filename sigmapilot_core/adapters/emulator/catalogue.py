@@ -9,9 +9,10 @@ from sigmapilot_core.adapters.emulator.hub import Hub
 from sigmapilot_core.adapters.emulator.info import Handler
 from sigmapilot_core.adapters.emulator.info_account import ACCOUNT_INFO
 from sigmapilot_core.adapters.emulator.info_market import MARKET_INFO
+from sigmapilot_core.adapters.emulator.info_orders import ORDER_INFO
 from sigmapilot_core.adapters.emulator.venue import Venue
 
-ALL_INFO: dict[str, Handler] = MARKET_INFO | ACCOUNT_INFO
+ALL_INFO: dict[str, Handler] = MARKET_INFO | ACCOUNT_INFO | ORDER_INFO
 
 
 def channels_of(venue: Venue, hub: Hub, config: StreamConfig) -> dict[str, FeedChannel]:

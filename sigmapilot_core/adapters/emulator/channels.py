@@ -38,7 +38,7 @@ class Trades(FeedChannel):
     """`trades`: one frame for each coin and block; a replay of the last trades for a new subscriber."""
 
     def opening(self, key: Key) -> list[Wire]:
-        recent = self.venue.source.recent_trades(key[1], self.config.trade_replay)
+        recent = self.venue.recent_trades(key[1], self.config.trade_replay)
         return [encode.trades_frame(recent)] if recent else []
 
     def frames(self, block: Block) -> Iterator[tuple[Key, Wire]]:

@@ -48,6 +48,9 @@ async def answered(request: web.Request, kind: str, faults: FaultRegistry, answe
     if slow is not None:
         await asyncio.sleep(slow.delay_s)
     response = await answer()
+    late = faults.find("http_late", **scope)
+    if late is not None:
+        await asyncio.sleep(late.delay_s)
     if faults.find("http_disconnect", **scope) and request.transport is not None:
         request.transport.abort()
     elif faults.find("http_truncated", **scope) and isinstance(response, web.Response):

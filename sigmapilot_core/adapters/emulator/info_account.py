@@ -13,7 +13,7 @@ from sigmapilot_core.adapters.emulator.info_market import PAGE_LIMIT, is_first_d
 from sigmapilot_core.adapters.emulator.venue import Venue
 from sigmapilot_core.adapters.hyperliquid import encode_account as encode
 from sigmapilot_core.domain.events import Fill
-from sigmapilot_core.domain.params import EpisodeParams
+from sigmapilot_core.domain.execution.fees import BASE_RATES
 from sigmapilot_core.domain.venue import AccountState
 
 FILL_LIMIT = 2_000
@@ -108,21 +108,21 @@ def _sub_accounts(venue: Venue, body: Body) -> Any:
     return [encode.sub_account(s, venue.account(s.user)) for s in subs] or None
 
 
-def _role(venue: Venue, body: Body) -> Any:
-    role, master = venue.role(body.user())
-    return encode.user_role(role, master)
-
-
 def _fees(venue: Venue, body: Body) -> Any:
-    base = EpisodeParams()
-    return encode.user_fees(base.estimated_fee_bps / 1e4, base.estimated_maker_fee_bps / 1e4)
+    """The base tier: that of every account here, as fees are not tiered by what the source trades."""
+    body.user()
+    return encode.user_fees(float(BASE_RATES.taker), float(BASE_RATES.maker))
 
 
 def _spot_state(venue: Venue, body: Body) -> Any:
     user = body.user()
-    if not venue.faults.find("unified_account", user=user):
+    own = venue.desk.accounts.get(user)
+    if own is not None:
+        total = encode.decimal_text(own.spot_usd)
+    elif venue.faults.find("unified_account", user=user):
+        total = encode.decimal_text(venue.source.account(user).account_value)
+    else:
         return {"balances": []}
-    total = encode.decimal_text(venue.source.account(user).account_value)
     return {"balances": [{"coin": "USDC", "token": 0, "total": total, "hold": "0.0", "entryNtl": "0.0"}]}
 
 
@@ -151,7 +151,6 @@ ACCOUNT_INFO: dict[str, Handler] = {
     "userNonFundingLedgerUpdates": _ledger,
     "portfolio": _portfolio,
     "subAccounts": _sub_accounts,
-    "userRole": _role,
     "userFees": _fees,
     "spotClearinghouseState": _spot_state,
     "userAbstraction": _abstraction,

@@ -88,7 +88,7 @@ def _recent_trades(venue: Venue, body: Body) -> Any:
     coin = coin_of(venue, body)
     if coin is None:
         return []
-    return [encode.trade(t) for t in reversed(venue.source.recent_trades(coin, TRADE_LIMIT))]
+    return [encode.trade(t) for t in reversed(venue.recent_trades(coin, TRADE_LIMIT))]
 
 
 def time_range(venue: Venue, body: Body) -> tuple[int, int]:

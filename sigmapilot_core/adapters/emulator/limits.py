@@ -46,6 +46,14 @@ class SlidingWindow:
             self._used += weight
 
 
+def too_many_requests(used: int, allowed: int, volume: Decimal) -> str:
+    """The venue's refusal of an account that has sent too many actions."""
+    return (
+        f"Too many cumulative requests sent ({used} > {allowed}) for cumulative volume traded ${volume:.2f}. "
+        "Place taker orders to free up 1 request per USDC traded."
+    )
+
+
 class AddressLimiter:
     """Actions per account: a start buffer and one more per USDC traded; when spent, one action per interval.
 
@@ -74,10 +82,7 @@ class AddressLimiter:
         used, cap = self.used(account), self.cap(volume)
         ceiling = min(cap + 100_000, 2 * cap) if is_cancel else cap
         if used + actions > ceiling and not self._extra(account):
-            return (
-                f"Too many cumulative requests sent ({used + actions} > {ceiling}) for cumulative volume traded "
-                f"${volume:.2f}. Place taker orders to free up 1 request per USDC traded."
-            )
+            return too_many_requests(used + actions, ceiling, volume)
         self._used[account] = used + actions
         return None
 

@@ -15,6 +15,7 @@ from sigmapilot_core.adapters.emulator.http_faults import answered, html, too_ma
 from sigmapilot_core.adapters.emulator.protocol import converse
 from sigmapilot_core.adapters.emulator.requests import OK, TOO_MANY, Answer
 from sigmapilot_core.adapters.emulator.service import Emulator, NotPossible, Running
+from sigmapilot_core.adapters.hyperliquid.fields import positive, to_address
 
 _MAX_BODY_BYTES = 4 << 20
 _JSON = "application/json"
@@ -37,6 +38,7 @@ def application(emulator: Emulator) -> web.Application:
             web.get("/emulator/users", control.users),
             web.get("/emulator/faults", control.faults),
             web.post("/emulator/ready", control.ready),
+            web.post("/emulator/deposit", control.deposit),
             web.post("/emulator/event", control.event),
             web.post("/emulator/fault", control.fault),
             web.post("/emulator/advance", control.advance),
@@ -134,6 +136,10 @@ class ControlRoutes:
         """POST /emulator/ready: the stream listens."""
         return await self._change(request, self._ready)
 
+    async def deposit(self, request: web.Request) -> web.StreamResponse:
+        """POST /emulator/deposit {user, usdc}: money for an account of real orders."""
+        return await self._change(request, self._deposit)
+
     async def event(self, request: web.Request) -> web.StreamResponse:
         """POST /emulator/event {coin, kind?, direction?, sigmas?}."""
         return await self._change(request, self._event)
@@ -148,6 +154,11 @@ class ControlRoutes:
 
     async def _ready(self, body: dict[str, Any]) -> Any:
         return {"stream_ready_ms": self._emulator.mark_ready()}
+
+    async def _deposit(self, body: dict[str, Any]) -> Any:
+        user = to_address(body.get("user"), "user")
+        self._emulator.deposit(user, positive(body, "usdc"))
+        return {"user": user}
 
     async def _event(self, body: dict[str, Any]) -> Any:
         sigmas = body.get("sigmas", _EVENT_SIGMAS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Protocol
 
+from sigmapilot_core.adapters.emulator.actions import SignedActions
 from sigmapilot_core.adapters.emulator.catalogue import ALL_INFO, channels_of
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.connection_faults import perform
@@ -17,12 +19,14 @@ from sigmapilot_core.adapters.emulator.disturbances import Disturbance, Disturba
 from sigmapilot_core.adapters.emulator.driver import Driver
 from sigmapilot_core.adapters.emulator.faults import CATALOGUE, FaultOrder, FaultRegistry, Place
 from sigmapilot_core.adapters.emulator.hub import Hub
+from sigmapilot_core.adapters.emulator.info_orders import right_handlers
 from sigmapilot_core.adapters.emulator.leaderboard import LeaderboardFile
-from sigmapilot_core.adapters.emulator.limits import Seconds
+from sigmapilot_core.adapters.emulator.limits import AddressLimiter, Seconds
 from sigmapilot_core.adapters.emulator.protocol import Feed
 from sigmapilot_core.adapters.emulator.publisher import Publisher
 from sigmapilot_core.adapters.emulator.recording_source import RecordingSource
 from sigmapilot_core.adapters.emulator.requests import Requests
+from sigmapilot_core.adapters.emulator.signers import AgentBook
 from sigmapilot_core.adapters.emulator.venue import Venue
 from sigmapilot_core.ports import Clock, VenueSource
 
@@ -107,10 +111,15 @@ class Emulator:
     def _assembled(self, source: VenueSource) -> Running:
         config = self.config
         recording = source if isinstance(source, RecordingSource) else None
-        venue = Venue(source, self.faults, config.batch_states)
+        venue = Venue(source, self.faults, config)
+        for user, usd in config.deposits.items():
+            venue.desk.move(user, usd, "deposit")
         frame_faults = FrameFaults(self.faults)
         publisher = Publisher(self.hub, channels_of(venue, self.hub, config.stream), frame_faults)
-        requests = Requests(venue, NoActions(), ALL_INFO, frame_faults, config.limits, self._seconds)
+        limiter, agents = AddressLimiter(config.limits, self._seconds), AgentBook()
+        actions = SignedActions(venue.desk, agents, limiter, self.faults, self._clock)
+        handlers = ALL_INFO | right_handlers(limiter, agents, self._clock)
+        requests = Requests(venue, actions, handlers, frame_faults, config.limits, self._seconds)
         driver = Driver(venue, publisher, config, self._before_block)
         feed = Feed(
             venue, self.hub, publisher, self.faults, config, self._seconds, requests.post, waits=recording is not None
@@ -158,6 +167,10 @@ class Emulator:
         else:
             self.faults.switch_on(order)
 
+    def deposit(self, user: str, usd: Decimal) -> None:
+        """Give an account of real orders money; opens it."""
+        self.parts().venue.desk.move(user, usd, "deposit")
+
     async def advance(self, to_ms: int) -> int:
         """Move a stepped clock; `NotPossible` in any other mode."""
         if not self.config.stepped:
@@ -191,11 +204,3 @@ class Emulator:
             "faults": self.faults.listed(),
             "disturbances": self._plan.listed(),
         }
-
-
-class NoActions:
-    """An exchange that is closed."""
-
-    def execute(self, envelope: Mapping[str, Any]) -> Any:
-        """Refuse."""
-        return {"status": "err", "response": "Exchange is closed."}

@@ -62,8 +62,8 @@ class AgentBook:
             return "Agent name too long."
         if address in self._agents and self._agents[address].master != master:
             return "Extra agent already used."
-        others = {a.name for a in self.of(master, now_ms) if a.name} - {name}
-        if name and len(others) >= _NAMED_AGENTS + _NAMED_PER_SUB_ACCOUNT * sub_accounts:
+        named = {a.name for a in self.of(master, now_ms) if a.name}
+        if name and name not in named and len(named) >= _NAMED_AGENTS + _NAMED_PER_SUB_ACCOUNT * sub_accounts:
             return "Too many extra agents."
         self._agents = {k: a for k, a in self._agents.items() if a.master != master or a.name != name}
         self._agents[address] = Agent(address, master, name, int(until) if mark else None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
-from emulator_harness import START_MS, Serve, StillClock, script, serve_script, trade
+from emulator_harness import START_MS, TRADER, Serve, script, serve_script, trade
 
+from sigmapilot_core.adapters.clock import SystemClock
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.scripted_source import ScriptedSource
 from sigmapilot_core.adapters.emulator.server import RunningEmulator, in_thread
@@ -24,7 +26,9 @@ def threaded() -> Iterator[RunningEmulator]:
     """The same in a thread of its own, for blocking clients."""
     trades = [trade(i, i * 100) for i in range(1, 40)]
     with in_thread(
-        lambda: Emulator(EmulatorConfig(stepped=True), StillClock()),
+        lambda: Emulator(
+            EmulatorConfig(stepped=True, deposits={TRADER.address.lower(): Decimal(10_000)}), SystemClock()
+        ),
         lambda emulator: emulator.open(ScriptedSource(script(*trades), START_MS)),
     ) as running:
         yield running

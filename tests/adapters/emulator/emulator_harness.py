@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from eth_account import Account
 
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.scripted_source import Script, ScriptedSource
@@ -21,6 +22,7 @@ from sigmapilot_core.domain.venue import AssetSpec, CashFlow, LeaderboardRow, Le
 
 START_MS = 1_760_000_000_000
 ALICE, BOB, CAROL = ("0x" + digit * 40 for digit in "abc")
+TRADER = Account.from_key("0x" + "11" * 32)
 WAIT_S = 5.0
 WINDOWS = {name: LeaderboardWindow(1_000.0, 0.02, 5_000.0) for name in ("day", "week", "month", "allTime")}
 

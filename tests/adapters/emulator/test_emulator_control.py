@@ -62,9 +62,8 @@ def test_the_token_is_not_shown() -> None:
 
 
 async def test_a_web_page_cannot_change_anything(serve: Serve) -> None:
-    async with serve() as client:
-        async with client.http.post(f"{client.url}/emulator/ready", data=b"{}") as reply:
-            assert reply.status == 415
+    async with serve() as client, client.http.post(f"{client.url}/emulator/ready", data=b"{}") as reply:
+        assert reply.status == 415
 
 
 async def test_a_fault_that_does_not_exist_is_answered_with_those_that_do(serve: Serve) -> None:

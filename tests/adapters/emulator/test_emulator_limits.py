@@ -58,11 +58,14 @@ async def test_limits_can_be_switched_off(serve: Serve) -> None:
 
 
 async def test_one_connection_too_many_is_closed_with_1008(serve: Serve) -> None:
-    async with serve(config=limited(connections=1)) as client, client.socket():
-        async with client.http.ws_connect(f"{client.url}/ws") as second:
-            assert (await second.receive_json())["data"] == "Cannot open more than 1 connections."
-            await second.receive()
-            assert second.close_code == 1008
+    async with (
+        serve(config=limited(connections=1)) as client,
+        client.socket(),
+        client.http.ws_connect(f"{client.url}/ws") as second,
+    ):
+        assert (await second.receive_json())["data"] == "Cannot open more than 1 connections."
+        await second.receive()
+        assert second.close_code == 1008
 
 
 async def test_too_many_new_connections_in_a_minute_are_refused(serve: Serve) -> None:

@@ -42,11 +42,12 @@ def block(number: int, second: int, *events: list[Any]) -> str:
 def source(tmp_path: Path) -> RecordingSource:
     """Alice buys 2, then 2 more in a time-weighted order, from Bob; Carol's spot trade is not followed."""
     second = FIRST_MS + 3_000
+    later, spot = FIRST_MS + 1_000, {"coin": "@107"}
     lines = [
         block(1, 0, half(ALICE, "B", 1, FIRST_MS, "-1.0", pnl="10.0"), half(BOB, "A", 1, FIRST_MS, "5.0", pnl="20.0")),
-        block(2, 1, half(CAROL, "B", 2, FIRST_MS + 1_000, "0.0", coin="@107"), half(BOB, "A", 2, FIRST_MS + 1_000, "9.0", coin="@107")),
+        block(2, 1, half(CAROL, "B", 2, later, "0.0", **spot), half(BOB, "A", 2, later, "9.0", **spot)),
         block(3, 3, half(ALICE, "B", 3, second, "1.0", twapId=7), half(BOB, "A", 3, second, "3.0")),
-    ]  # fmt: skip
+    ]
     path = tmp_path / "blocks.json"
     path.write_text("\n".join(lines))
     return RecordingSource(read_blocks(path), [LeaderboardRow(ALICE, 1_234.0, {}, roi_approximate=True)])
