@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from sigmapilot_core.adapters.hyperliquid import encode
 from sigmapilot_core.domain.events import Trade
 
-DEADLINE_S = 5.0
+DEADLINE_S = 20.0
 
 
 async def within(awaitable, seconds: float = DEADLINE_S):
