@@ -13,15 +13,23 @@ import msgspec
 class InputRecord(msgspec.Struct, frozen=True):
     """One input of the decision step as it was journalled: its place in the order, its kind and its bytes.
 
-    kind: `frame` a message of the venue, `tick` the passing of time, `snapshot` a model snapshot that became active,
-    `primed` positions of one account asked from the venue, `account` state of our own (paper) account.
+    kind: `live` and `history` frames of the venue, `link` and `gap` notes of the feed, `tick` the passing of time with
+    the state of the connections, `snapshot` a model snapshot that became active, `primed` positions of one account
+    asked from the venue, `lost` an account whose fills may have been missed, `reconciled` a coin that was compared
+    with the venue again, `account` the governor's state with our own (paper) account.
     """
 
-    partition: str
     seq: int
-    kind: Literal["frame", "tick", "snapshot", "primed", "account", "gap"]
+    kind: str
     received_ms: int
     payload: bytes
+
+
+class InputBatch(msgspec.Struct, frozen=True):
+    """Inputs that travel in one message, in order: per-message cost is what limits the transport."""
+
+    partition: str
+    records: tuple[InputRecord, ...]
 
 
 class SignalRecord(msgspec.Struct, frozen=True):
@@ -39,6 +47,11 @@ class SignalRecord(msgspec.Struct, frozen=True):
     effective_k: float
     p_win: float
     ev_net_r: float
+    stop_fraction: float
+    binding_cap: str | None
+    kelly_method: str
+    kelly_position_pct: float | None
+    kelly_fraction: float | None
     snapshot_version: int
     decided_ms: int
 
@@ -78,13 +91,14 @@ class CandidateRecord(msgspec.Struct, frozen=True):
 class IntentRecord(msgspec.Struct, frozen=True):
     """Work for the executor of one trading account.
 
-    kind `enter` carries a signal; `tick` carries the market that open positions and stops are checked against.
+    kind `enter` carries a signal with the book it was decided on; `opposite` a consensus against an open position;
+    `market` the book and mark that open positions are checked against; `time` the passing of time.
     """
 
     account: str
-    kind: Literal["enter", "tick"]
+    kind: Literal["enter", "opposite", "market", "time"]
     at_ms: int
-    symbol: str
+    symbol: str = ""
     signal: SignalRecord | None = None
     bids: tuple[tuple[str, str], ...] = ()
     asks: tuple[tuple[str, str], ...] = ()

@@ -19,7 +19,7 @@ class Topic:
     description: str
 
 
-FILLS = Topic("c.fills.v1", records.InputRecord, "partition", "every input of the decision step, in consumed order")
+FILLS = Topic("c.fills.v1", records.InputBatch, "partition", "every input of the decision step, in consumed order")
 SIGNALS = Topic("d.signals.v1", records.SignalRecord, "symbol", "decisions that passed gates and risk checks")
 OUTCOMES = Topic("d.outcomes.v1", records.OutcomeRecord, "symbol", "how followed decisions ended")
 SCORES = Topic("b.scores.v1", records.ScoreRecord, "address", "posterior of each pool trader, on each new snapshot")

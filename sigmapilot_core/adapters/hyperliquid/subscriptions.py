@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sigmapilot_core.adapters.hyperliquid.fields import without_none
 from sigmapilot_core.adapters.hyperliquid.intervals import interval_name

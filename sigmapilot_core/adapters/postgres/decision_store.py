@@ -26,7 +26,7 @@ from sigmapilot_core.adapters.postgres.schema.stream import (
 from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus import chain
-from sigmapilot_core.domain.consensus.decision import Decision, DecisionType
+from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 from sigmapilot_core.domain.consensus.inputs import DecisionInputs
 from sigmapilot_core.domain.consensus.outcome import Followed, Outcome
 
@@ -109,6 +109,7 @@ def _write(connection: sa.Connection, item: MadeDecision, row: chain.ChainRow) -
             risk_checks=shown_checks(decision.risk_checks),
             reasoning=decision.reasoning,
             record=row.record,
+            decision_key=item.key,
             snapshot_version=decision.snapshot_version,
             settings_hash=decision.settings_hash,
             mode=decision.mode,
@@ -174,20 +175,23 @@ def _signal_row(decision: Decision, latency_ms: float | None) -> dict[str, Any]:
     }
 
 
-def last_keys(connection: sa.Connection, not_before: datetime) -> dict[str, tuple[DecisionInputs, str]]:
-    """Per asset the inputs and record of the last written decision: deduplication goes on from there."""
+def last_keys(connection: sa.Connection, not_before: datetime) -> dict[str, str]:
+    """Per asset the key of the last written decision: deduplication goes on from there."""
     table = decision_logs
     rows = connection.execute(
-        sa.select(table.c.symbol, decision_inputs.c.inputs, table.c.record)
-        .join(
-            decision_inputs,
-            sa.and_(decision_inputs.c.decision_id == table.c.id, decision_inputs.c.decided_at == table.c.decided_at),
-        )
+        sa.select(table.c.symbol, table.c.decision_key)
         .where(table.c.decided_at >= not_before)
         .distinct(table.c.symbol)
         .order_by(table.c.symbol, table.c.decided_at.desc(), table.c.seq.desc())
     )
-    return {row.symbol: (DecisionInputs.from_json(row.inputs), row.record) for row in rows}
+    return {row.symbol: row.decision_key for row in rows}
+
+
+def last_signals(connection: sa.Connection) -> dict[str, int]:
+    """Per asset when the last signal was given: cooldowns survive a restart."""
+    table = consensus_signals
+    rows = connection.execute(sa.select(table.c.symbol, sa.func.max(table.c.created_at)).group_by(table.c.symbol))
+    return {symbol: int(newest.timestamp() * 1000) for symbol, newest in rows}
 
 
 def store_followed(connection: sa.Connection, states: Sequence[Followed]) -> None:

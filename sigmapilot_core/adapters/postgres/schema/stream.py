@@ -115,6 +115,7 @@ decision_logs = sa.Table(
     column("risk_checks", Text),
     column("reasoning", Text),
     column("record", Text),  # canonical JSON of the whole public record: what the hash covers
+    unknown("decision_key", Text),  # what must change for the next record of the asset
     column("snapshot_version", Int),
     column("settings_hash", Text),
     column("mode", Text),
@@ -286,6 +287,7 @@ live_positions = sa.Table(
     column("opened_at", Time),
     unknown("mark_price", Real),
     unknown("unrealized_pnl", Real),
+    unknown("state", Text),  # the round trip: what a restart goes on from
     written_at("updated_at"),
 )
 

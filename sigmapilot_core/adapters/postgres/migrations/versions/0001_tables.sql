@@ -174,6 +174,7 @@ CREATE TABLE decision_logs (
     risk_checks TEXT NOT NULL,
     reasoning TEXT NOT NULL,
     record TEXT NOT NULL,
+    decision_key TEXT,
     snapshot_version INTEGER NOT NULL,
     settings_hash TEXT NOT NULL,
     mode TEXT NOT NULL,
@@ -396,6 +397,7 @@ CREATE TABLE live_positions (
     opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
     mark_price DOUBLE PRECISION,
     unrealized_pnl DOUBLE PRECISION,
+    state TEXT,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_live_positions PRIMARY KEY (exchange, symbol)
 );

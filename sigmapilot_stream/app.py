@@ -1,0 +1,43 @@
+"""The Faust application in local transport: bounded channels in one process, no broker, no web server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.app.base import BootStrategy
+
+# never dialled: the boot strategy starts no transport, but Faust wants a URL
+_UNUSED_BROKER = "kafka://127.0.0.1:9"
+
+
+class LocalBoot(BootStrategy):
+    """Starts agents and nothing that needs a broker or a port."""
+
+    enable_kafka = False
+    enable_web = False
+
+
+def local_app(data_dir: Path) -> faust.App:
+    """An application whose agents read channels of this process."""
+    app = faust.App(
+        "sigmapilot",
+        broker=_UNUSED_BROKER,
+        web_enabled=False,
+        datadir=str(data_dir),
+        stream_buffer_maxsize=64,
+    )
+    app.boot_strategy = LocalBoot(app, enable_web=False, enable_kafka=False)
+    return app
+
+
+def local_channel(app: faust.App, size: int) -> Any:
+    """A bounded channel: a slow consumer makes the sender wait."""
+    return app.channel(maxsize=size)
+
+
+async def start(app: faust.App) -> None:
+    """Start the agents. Streams wait until flow is resumed, which Kafka would do at the first assignment."""
+    await app.start()
+    app.flow_control.resume()

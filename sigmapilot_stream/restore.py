@@ -1,0 +1,63 @@
+"""What a start reads back, so that it goes on where the last one ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from sigmapilot_core.adapters.journal.reader import JournalReader
+from sigmapilot_core.adapters.postgres import decision_store, snapshot_store, stream_store
+from sigmapilot_core.adapters.postgres.schema.stream import tracked_traders
+from sigmapilot_core.domain.engine.events import SnapshotActivated
+from sigmapilot_core.domain.snapshot import ModelSnapshot
+from sigmapilot_stream.records import InputRecord
+from sigmapilot_stream.worker import Worker
+
+RECENT_FILLS_MS = 20 * 60 * 1000
+RECENT_DECISIONS = timedelta(days=1)
+
+log = structlog.get_logger(__name__)
+
+
+def restore(connection: sa.Connection, worker: Worker, now_ms: int) -> tuple[int, ModelSnapshot | None]:
+    """Give the engine what Postgres holds; returns the last committed input and the snapshot now in force."""
+    progress = stream_store.read_progress(connection, worker.partition)
+    worker.engine.restore(
+        states=stream_store.read_positions(connection),
+        primed=_primed(connection),
+        recent_fills=[fill for fill, _ in stream_store.recent_fills(connection, now_ms - RECENT_FILLS_MS)],
+        last_keys=decision_store.last_keys(connection, _at(now_ms) - RECENT_DECISIONS),
+        followed=decision_store.read_followed(connection),
+        signal_times_ms=decision_store.last_signals(connection),
+    )
+    version = snapshot_store.newest_version(connection)
+    if version is None or progress < 0:
+        return progress, None
+    snapshot = snapshot_store.read_snapshot(connection, version)
+    worker.engine.apply(SnapshotActivated(snapshot, now_ms, progress))
+    log.info("restored", progress=progress, snapshot=version, traders=len(worker.engine.traders))
+    return progress, snapshot
+
+
+def uncommitted(reader: JournalReader, progress: int) -> list[InputRecord]:
+    """Inputs that were journalled but whose effects were never committed."""
+    records = [
+        InputRecord(record.seq, record.kind, record.received_ms, record.payload) for record in reader.read(progress + 1)
+    ]
+    if records:
+        log.info("inputs from before the restart", count=len(records), first=records[0].seq)
+    return records
+
+
+def _primed(connection: sa.Connection) -> dict[str, int]:
+    table = tracked_traders
+    rows = connection.execute(
+        sa.select(table.c.address, table.c.primed_at_ms).where(table.c.is_active, table.c.primed_at_ms.is_not(None))
+    )
+    return {row.address: row.primed_at_ms for row in rows}
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,0 +1,142 @@
+"""Reads the venue's feed into the inputs: batches of whatever has arrived, with ticks between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import orjson
+import structlog
+
+from sigmapilot_core.adapters.hyperliquid import subscriptions
+from sigmapilot_core.adapters.hyperliquid.feed import Feed, FeedStatus
+from sigmapilot_core.adapters.hyperliquid.received import FrameKind, ReceivedFrame
+from sigmapilot_core.adapters.hyperliquid.subscriptions import Subscription
+from sigmapilot_core.adapters.metrics import Metrics
+from sigmapilot_core.domain.params import MAJORS, MINUTE_MS
+from sigmapilot_core.domain.snapshot import ModelSnapshot
+from sigmapilot_core.ports import Clock
+from sigmapilot_stream.decode import TICK
+from sigmapilot_stream.inputs import Entry, Inputs
+
+TICK_MS = 250
+MAX_BATCH = 200
+MAX_BOOKS = 60
+
+log = structlog.get_logger(__name__)
+
+
+def wanted(coins: Iterable[str], with_books: Iterable[str]) -> list[Subscription]:
+    """Trades of every coin first, then books, figures and candles of those that may be decided on."""
+    listed, books = sorted(set(coins)), sorted(set(with_books))
+    return [
+        *(subscriptions.trades(coin) for coin in listed),
+        *(subscriptions.fast_book(coin) for coin in books),
+        *(subscriptions.context(coin) for coin in books),
+        *(subscriptions.candle(coin, MINUTE_MS) for coin in books),
+    ]
+
+
+def decidable(snapshot: ModelSnapshot) -> list[str]:
+    """Coins that votes are taken on: majors always, others above the volume floor, the most traded first."""
+    floor = snapshot.settings.consensus.min_day_volume_usd
+    volumes = {coin: figures.day_volume_usd or 0.0 for coin, figures in snapshot.fast.assets.items()}
+    others = [coin for coin, volume in volumes.items() if volume >= floor and coin not in MAJORS]
+    return [*(c for c in MAJORS if c in volumes), *sorted(others, key=lambda c: (-volumes[c], c))][:MAX_BOOKS]
+
+
+class FeedService:
+    """Owns the feed. Frames wait in a bounded list while the decision step is busy; then the reader waits."""
+
+    def __init__(self, feed: Feed, clock: Clock, inputs: Inputs, metrics: Metrics, *, is_virtual: bool) -> None:
+        self.feed = feed
+        self.book_coins: frozenset[str] = frozenset()
+        self.coins: frozenset[str] = frozenset()
+        self._clock = clock
+        self._inputs = inputs
+        self._metrics = metrics
+        self._is_virtual = is_virtual
+        self._pending: list[ReceivedFrame] = []
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._last_frame_ms: dict[str, int] = {}
+        self._last_tick_ms = 0
+
+    def follow(self, coins: Iterable[str], with_books: Iterable[str]) -> None:
+        """Change what is heard."""
+        self.coins, self.book_coins = frozenset(coins), frozenset(with_books)
+        left_out = self.feed.want(wanted(self.coins, self.book_coins))
+        if left_out:
+            log.warning("subscriptions above the venue's limits are not covered", count=len(left_out))
+
+    def status(self) -> FeedStatus:
+        """Health of the connections."""
+        return self.feed.status()
+
+    @property
+    def last_frame_ms(self) -> int | None:
+        """Receive time of the newest frame on any connection."""
+        return max(self._last_frame_ms.values(), default=None)
+
+    async def run(self) -> None:
+        """Read until cancelled; frames already received are handed over before it ends."""
+        async with self.feed:
+            reader = asyncio.create_task(self._read(), name="feed-reader")
+            try:
+                while not reader.done():
+                    await self._hand_over(await self._wait())
+                reader.result()
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+
+    async def _read(self) -> None:
+        async for frame in self.feed.frames():
+            self._pending.append(frame)
+            self._arrived.set()
+            if len(self._pending) >= MAX_BATCH:
+                self._room.clear()
+                await self._room.wait()
+
+    async def _wait(self) -> list[ReceivedFrame]:
+        try:
+            async with asyncio.timeout(TICK_MS / 1000):
+                await self._arrived.wait()
+        except TimeoutError:
+            return []
+        taken, self._pending = self._pending, []
+        self._arrived.clear()
+        self._room.set()
+        return taken
+
+    async def _hand_over(self, frames: list[ReceivedFrame]) -> None:
+        entries: list[Entry] = []
+        for frame in frames:
+            entries += self._tick_before(frame.received_ms)
+            entries.append((frame.kind.value, frame.received_ms, frame.raw))
+            if frame.kind in (FrameKind.LIVE, FrameKind.HISTORY):
+                self._last_frame_ms[frame.connection] = frame.received_ms
+                self._metrics.sigmapilot_frames_total.labels(frame.channel).inc()
+        if not self._is_virtual:
+            entries += self._tick_before(self._clock.now_ms())
+        if entries:
+            await self._inputs.submit(entries)
+
+    def _tick_before(self, now_ms: int) -> list[Entry]:
+        """A tick if one is due: time passes for the decision step even when nothing arrives."""
+        if now_ms - self._last_tick_ms < TICK_MS:
+            return []
+        self._last_tick_ms = now_ms
+        return [
+            (TICK, now_ms, orjson.dumps({"connections": [self._link(name) for name in sorted(self._last_frame_ms)]}))
+        ]
+
+    def _link(self, name: str) -> dict[str, object]:
+        coins = self.feed.coins_of(name)
+        return {
+            "name": name,
+            "coins": coins,
+            "book_coins": [coin for coin in coins if coin in self.book_coins],
+            "last_frame_ms": self._last_frame_ms[name],
+        }
