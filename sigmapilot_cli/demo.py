@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from sigmapilot_cli.errors import CommandError
 from sigmapilot_cli.options import PortBaseOption, settings_of
 from sigmapilot_cli.runner import run_mode
 
@@ -31,14 +30,12 @@ def demo(
         pool=pool,
         seed=None if seed is None else str(seed),
     )
-    for name, folder in (("--recording", recording), ("--leaderboard", leaderboard)):
-        if folder is not None and not Path(folder).is_dir():
-            raise CommandError(f"{name}={folder!r} is not a folder.", exit_code=2)
     from sigmapilot_cli.demo_journey import DemoJourney  # SQLAlchemy is slow to import, and most commands do without
 
     journey = DemoJourney(settings, typer.echo)
-    work = (lambda: journey.until_signal(timeout)) if until_signal else journey.stay
-    raise typer.Exit(run_mode(settings, work))
+    if until_signal:
+        raise typer.Exit(run_mode(settings, journey.until_signal, timeout))
+    raise typer.Exit(run_mode(settings, journey.stay))
 
 
 def demo_mode(recording: str | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 import sqlalchemy as sa
 
-from sigmapilot_cli.errors import EXIT_FAILED, EXIT_TIMEOUT, CommandError
+from sigmapilot_cli.errors import EXIT_FAILED, CommandError
 from sigmapilot_core.adapters.dagster_graphql import (
     DagsterGraphql,
     DagsterRefusedError,
@@ -22,7 +22,6 @@ from sigmapilot_core.adapters.postgres.schema.stream import consensus_signals, e
 from sigmapilot_core.adapters.settings import Settings
 
 LEARN_JOB = "materialise_all"
-_POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +45,21 @@ class ExecutedSignal:
 class DemoJourney:
     """What a demo does once every part is up: wait for the stream, learn, wait for a signal."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, say: Callable[[str], None], poll_s: float = 1.0) -> None:
         self._settings = settings
         self._say = say
+        self._poll_s = poll_s
         self._dagster = DagsterGraphql(f"http://127.0.0.1:{settings.ports.dagster}")
 
-    async def until_signal(self, timeout_s: float) -> int:
-        """Exit code 0 with the first executed signal, 1 with a reason, 3 after `timeout_s`."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._journey()
-        except TimeoutError:
-            self._say(f"no executed signal within {timeout_s:g} s")
-            return EXIT_TIMEOUT
-
     async def stay(self) -> int:
-        """The same, then keep running until a signal from the terminal."""
-        await self._journey()
-        await asyncio.Event().wait()
-        return 0
+        """The same as `until_signal`, and then on until the terminal says stop."""
+        code = await self.until_signal()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return code
 
-    async def _journey(self) -> int:
+    async def until_signal(self) -> int:
+        """Exit code 0 with the first executed signal, 1 with a reason."""
         engine = create_engine(self._settings.database_url.get_secret_value(), pool_size=1)
         try:
             newest_order = await asyncio.to_thread(_newest_order, engine)
@@ -75,7 +68,7 @@ class DemoJourney:
                 return EXIT_FAILED
             self._say(f"watching for a signal; status page: http://127.0.0.1:{self._settings.ports.page}")
             while (signal := await asyncio.to_thread(_executed_signal, engine, newest_order)) is None:
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(self._poll_s)
             self._say(str(signal))
             return 0
         finally:
@@ -91,7 +84,7 @@ class DemoJourney:
                     checks = (await client.get(url)).json()["checks"]
                     if any(check["name"] == "stream" and check["passed"] is True for check in checks):
                         return
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(self._poll_s)
 
     async def _learn(self) -> bool:
         """Materialise the graph once, so that there is a pool to vote; False with a reason if the run fails."""
@@ -106,7 +99,7 @@ class DemoJourney:
                     self._say(f"learning: {shown:.0f} %")
                 if not run.is_active:
                     return self._judge(run)
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(self._poll_s)
 
     def _judge(self, run: JobRun) -> bool:
         if run.status == "SUCCESS":
@@ -121,7 +114,7 @@ class DemoJourney:
             try:
                 return await asyncio.to_thread(self._dagster.launch, LEARN_JOB, {}, {"source": "demo"})
             except DagsterUnavailableError:
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(self._poll_s)
             except DagsterRefusedError as error:
                 raise CommandError(f"{error}.") from error
 

@@ -10,7 +10,7 @@ import httpx
 import typer
 
 from sigmapilot_cli.api_token import ensure_token
-from sigmapilot_cli.errors import CommandError
+from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
 from sigmapilot_cli.lock import single_instance
 from sigmapilot_cli.plan import Plan, full_plan, processes
 from sigmapilot_cli.ports import require_free_ports
@@ -24,12 +24,13 @@ STATE_FILE = "up.json"
 _VENUE_TIMEOUT_S = 10.0
 
 
-def run_mode(settings: Settings, work: Work | None = None) -> int:
+def run_mode(settings: Settings, work: Work | None = None, timeout_s: float | None = None) -> int:
     """Start every part of the mode, do `work` or wait for a signal, stop every part; returns the exit code.
 
     Raises:
         CommandError: it is running already, a port is taken, the venue is out of reach, a required part failed.
     """
+    require_recording(settings)
     make_mode_dir(settings)
     base = settings.ports.api[0] if "SIGMAPILOT_PORT_BASE" in settings.given else None
     with single_instance(settings.mode_dir, str(settings.mode), base):
@@ -44,18 +45,23 @@ def run_mode(settings: Settings, work: Work | None = None) -> int:
         require_free_ports(processes(plan))
         if made:
             _say(f"API token (shown once, kept in {settings.token_file}): {token.get_secret_value()}")
-        return run_plan(settings, plan, work, when_up=_addresses(settings))
+        return run_plan(settings, plan, work, timeout_s, when_up=_addresses(settings))
 
 
 def run_plan(
-    settings: Settings, plan: Plan, work: Work | None = None, pace: Pace | None = None, when_up: str = ""
+    settings: Settings,
+    plan: Plan,
+    work: Work | None = None,
+    timeout_s: float | None = None,
+    pace: Pace | None = None,
+    when_up: str = "",
 ) -> int:
-    """Run a plan under the supervisor until its work is done or a signal comes."""
+    """Run a plan under the supervisor until its work is done, its time is over or a signal comes."""
     header = {"mode": str(settings.mode), "since": datetime.now(UTC).isoformat(timespec="seconds")}
     state_file = settings.mode_dir / STATE_FILE
     with contextlib.closing(RotatingLog(settings.logs_dir / "up.log")) as log:
         supervisor = Supervisor(plan, settings.logs_dir, state_file, _Journal(log), header, pace, when_up)
-        return asyncio.run(supervisor.run(work))
+        return asyncio.run(supervisor.run(work, timeout_s))
 
 
 def make_mode_dir(settings: Settings) -> None:
@@ -70,8 +76,26 @@ def make_mode_dir(settings: Settings) -> None:
         raise CommandError(
             f"SIGMAPILOT_HOME={str(settings.home)!r} cannot be used: {error.strerror}; allowed: a folder this user may "
             "write.",
-            exit_code=2,
+            EXIT_CONFIGURATION,
         ) from error
+
+
+def require_recording(settings: Settings) -> None:
+    """Check that a recording mode has a recording.
+
+    Raises:
+        CommandError: a folder is not set or is none.
+    """
+    if settings.mode.kind != "recording":
+        return
+    recording = settings.recording
+    for name, folder in (("RECORDING_DIR", recording.market_dir), ("LEADERBOARD_DIR", recording.leaderboard_dir)):
+        if (folder is None and name == "RECORDING_DIR") or (folder is not None and not folder.is_dir()):
+            raise CommandError(
+                f"mode {settings.mode}: SIGMAPILOT_{name}={str(folder or '')!r} is not a folder; allowed: one that "
+                "exists.",
+                EXIT_CONFIGURATION,
+            )
 
 
 def require_venue(settings: Settings) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -82,11 +84,12 @@ def logs(
     for line in last_lines(path, lines):
         typer.echo(line)
     if follow:
-        _follow(settings_path=str(path))
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow(path)
 
 
-def _follow(settings_path: str) -> None:
-    with open(settings_path, "rb") as file:
+def _follow(path: Path) -> None:
+    with path.open("rb") as file:
         file.seek(0, os.SEEK_END)
         while True:
             chunk = file.read()

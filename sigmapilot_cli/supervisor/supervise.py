@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from sigmapilot_cli.errors import EXIT_FAILED, CommandError
+from sigmapilot_cli.errors import EXIT_FAILED, EXIT_TIMEOUT, CommandError
 from sigmapilot_cli.supervisor.guard_link import GuardLink
 from sigmapilot_cli.supervisor.log_file import RotatingLog, last_lines
 from sigmapilot_cli.supervisor.part import Part, PartState
@@ -45,27 +45,30 @@ class Supervisor:
         self._parts: list[Part] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
+        self._expired = False
         self._seen: dict[str, PartState] = {}
         self._started_at = time.monotonic()
 
-    async def run(self, work: Work | None = None) -> int:
+    async def run(self, work: Work | None = None, timeout_s: float | None = None) -> int:
         """Start everything, then do `work` (or wait for a signal), then stop everything.
 
-        Returns the exit code of `work`, 0 after a signal.
+        Returns the exit code of `work`; without work 0 after a signal; 3 when start and work together take longer
+        than `timeout_s`. A signal cancels the work, which may still answer with an exit code.
 
         Raises:
             CommandError: a required part or a step failed; what ran is stopped before it is raised.
         """
         self._listen()
         guard = GuardLink()
+        expiry = asyncio.get_running_loop().call_later(timeout_s, self._expire, timeout_s) if timeout_s else None
         try:
             await self._start_all(guard)
             self._say_up()
-            if work is None or self._stop.is_set():
-                await self._stop.wait()
-                return 0
-            return await self._do(work)
+            done = await self._do(work) if work is not None and not self._stop.is_set() else await self._wait()
+            return EXIT_TIMEOUT if self._expired else done
         finally:
+            if expiry is not None:
+                expiry.cancel()
             await self._stop_all()
             guard.close()
             self._deafen()
@@ -131,16 +134,24 @@ class Supervisor:
         degraded = ", ".join(part.spec.name for part in self._parts if part.state is PartState.DEGRADED)
         self._say(self._when_up + (f"; degraded: {degraded}" if degraded else ""))
 
+    async def _wait(self) -> int:
+        await self._stop.wait()
+        return 0
+
     async def _do(self, work: Work) -> int:
         doing = asyncio.ensure_future(work())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        if doing.done():
-            return doing.result()
-        doing.cancel()
-        await asyncio.wait({doing})
-        return EXIT_FAILED
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait({doing})
+        return EXIT_FAILED if doing.cancelled() else doing.result()
+
+    def _expire(self, timeout_s: float) -> None:
+        self._expired = True
+        self._stop.set()
+        self._say(f"not done within {timeout_s:g} s")
 
     async def _stop_all(self) -> None:
         self._stop.set()

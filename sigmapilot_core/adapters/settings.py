@@ -284,10 +284,10 @@ def child_environment(settings: Settings, *, api_token: SecretStr | None = None)
 def libpq_environment(settings: Settings) -> dict[str, str]:
     """The database as the `PG*` variables that psql, pg_dump and dbt profiles read: no secret in an argument list."""
     url = urlsplit(settings.database_url.get_secret_value())
-    socket_dir = parse_qs(url.query).get("host", [""])[0]
+    query = parse_qs(url.query)
     found = {
-        "PGHOST": url.hostname or socket_dir,
-        "PGPORT": str(url.port or 5432),
+        "PGHOST": url.hostname or query.get("host", [""])[0],
+        "PGPORT": str(url.port or query.get("port", ["5432"])[0]),
         "PGUSER": unquote(url.username or ""),
         "PGPASSWORD": unquote(url.password or ""),
         "PGDATABASE": unquote(url.path.lstrip("/")),

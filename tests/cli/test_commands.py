@@ -51,7 +51,7 @@ def test_a_home_that_cannot_be_made_is_one_sentence_and_exit_code_2(command: Com
 
 def test_db_url_prints_the_url_and_touches_nothing(command: Command, tmp_path: Path) -> None:
     code, said, _ = command("db", "url", "--mode", "live")
-    assert (code, said) == (0, f"postgresql://sigmapilot@/sigmapilot_live?host={tmp_path}/live/postgres/run\n")
+    assert (code, said) == (0, f"postgresql://sigmapilot@/sigmapilot_live?host={tmp_path}/live/postgres/run&port=5432\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -208,6 +208,12 @@ def test_no_secret_is_on_a_command_line(settings: Settings) -> None:
     environ = {"SIGMAPILOT_DATABASE_URL": "postgresql://bob:hunter2@db/x", "SIGMAPILOT_HOME": str(settings.home)}
     words = [word for spec in processes(full_plan(load_settings(environ=environ), token)) for word in spec.argv]
     assert not any("hunter2" in word or token.get_secret_value() in word for word in words)
+
+
+def test_a_recording_that_is_not_there_is_one_sentence_and_exit_code_2(command: Command, tmp_path: Path) -> None:
+    code, _, error = command("demo", "--recording", str(tmp_path / "missing"))
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert "mode recording:missing: SIGMAPILOT_RECORDING_DIR=" in error
 
 
 @pytest.mark.parametrize(

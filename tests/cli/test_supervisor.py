@@ -91,6 +91,31 @@ async def test_a_killed_part_is_started_again(scene: Scene) -> None:
     assert scene.said("one ended by SIGKILL; next start in 0.02 s (failure 1)")
 
 
+async def test_work_that_takes_too_long_ends_with_3_and_everything_stopped(scene: Scene) -> None:
+    async def act() -> None:
+        await asyncio.Event().wait()
+
+    assert await scene.supervisor(scene.part("one")).run(work(act), timeout_s=0.5) == 3
+    assert scene.said("not done within 0.5 s")
+    assert scene.told() == ["start one", "stop one"]
+
+
+async def test_interrupted_work_ends_with_1_unless_it_says_otherwise(scene: Scene) -> None:
+    async def act() -> None:
+        scene.running.request_stop()
+        await asyncio.Event().wait()
+
+    async def calm() -> int:
+        try:
+            await act()
+        except asyncio.CancelledError:
+            return 0
+        return 1
+
+    assert await scene.supervisor(scene.part("one")).run(work(act)) == 1
+    assert await scene.supervisor(scene.part("one")).run(calm) == 0
+
+
 def test_pauses_double_from_1_to_30_seconds() -> None:
     assert [Pace().pause_s(failures) for failures in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
 

@@ -39,4 +39,5 @@ class ServerPaths:
     def url(self, database: str, role: str = APPLICATION_ROLE, driver: str = "") -> str:
         """URL of a database on this server: no password, the socket's folder is the key."""
         scheme = f"postgresql+{driver}" if driver else "postgresql"
-        return f"{scheme}://{role}@/{database}?host={quote(str(self.socket_dir))}"
+        # the port names the socket; unsaid it would come from the caller's PGPORT
+        return f"{scheme}://{role}@/{database}?host={quote(str(self.socket_dir))}&port=5432"

@@ -221,3 +221,12 @@ def test_a_backup_that_fails_leaves_no_file(pg_server: EmbeddedServer, pg_url: s
 def connection_of(server: EmbeddedServer, url: str) -> dict[str, str]:
     name = url.partition("@/")[2].partition("?")[0]
     return {"PGHOST": str(server.paths.socket_dir), "PGUSER": "sigmapilot", "PGDATABASE": name}
+
+
+def test_the_callers_own_postgres_variables_change_nothing(
+    pg_server: EmbeddedServer, pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {"PGPORT": "6543", "PGHOST": "elsewhere", "PGUSER": "stranger", "PGDATABASE": "x"}.items():
+        monkeypatch.setenv(name, text)
+    with psycopg.connect(pg_url.replace("+psycopg", "")) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("sigmapilot",)
