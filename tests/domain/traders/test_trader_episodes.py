@@ -70,6 +70,20 @@ def test_missing_fees_are_estimated_at_the_base_tier_and_marked() -> None:
     assert e.fees_estimated
 
 
+@pytest.mark.parametrize(("crossed", "fee"), [(True, "0.045"), (False, "0.015")])
+def test_taking_and_making_are_estimated_at_their_own_rates(crossed: bool, fee: str) -> None:
+    now_open = opened(fill("buy", 1, 100, fee=None, crossed=crossed)).open
+    assert now_open is not None
+    assert now_open.fees == dec(fee)
+
+
+@pytest.mark.parametrize("unknown", [0, 1, 2])
+def test_one_estimated_fee_marks_the_whole_episode(unknown: int) -> None:
+    fees = [None if i == unknown else dec(0) for i in range(3)]
+    fills = [fill(side, sz, 100, i, fee=fees[i]) for i, (side, sz) in enumerate([("buy", 1), ("buy", 1), ("sell", 2)])]
+    assert history(fills).episodes[0].fees_estimated
+
+
 def test_a_flip_shares_its_fee_by_size() -> None:
     done = history([fill("buy", 2, 100), fill("sell", 3, 100, 1, fee=dec("0.3"))])
     short = done.states[(ALICE, "BTC")].open
@@ -125,9 +139,25 @@ def test_a_timer_and_a_late_fill_end_an_episode_alike() -> None:
     assert by_timer.closed == late.episodes
 
 
+def test_a_timeout_of_a_position_without_entry_price_has_unknown_pnl_even_at_a_mark() -> None:
+    done = history([fill("buy", 1, 100, start=2)], until_ms=T0 + WEEK, mark_at=lambda _coin, _ms: dec(100))
+    assert (done.episodes[0].realised, done.episodes[0].r_gross) == (None, None)
+
+
 def test_a_timeout_without_a_mark_has_unknown_pnl() -> None:
     (e,) = history([fill("buy", 1, 100)], until_ms=T0 + WEEK).episodes
     assert (e.closed_reason, e.realised, e.learnable) == (ClosedReason.TIMEOUT, None, False)
+
+
+def test_a_history_ends_only_what_is_overdue_at_its_end() -> None:
+    fills = [fill("buy", 1, 100), fill("buy", 1, 100, 5, coin="ETH"), fill("buy", 1, 100, coin="SOL")]
+    flat_again = fill("sell", 1, 101, 1, coin="SOL")
+    done = history([*fills, flat_again], until_ms=T0 + WEEK, mark_at=lambda _coin, _ms: dec(100))
+    assert [(e.coin, e.closed_reason) for e in done.episodes] == [
+        ("SOL", ClosedReason.FULL_CLOSE),
+        ("BTC", ClosedReason.TIMEOUT),
+    ]
+    assert done.states[(ALICE, "ETH")].open is not None
 
 
 def test_one_millisecond_before_the_deadline_nothing_ends() -> None:
@@ -319,6 +349,10 @@ def test_r_is_pnl_over_risk_clamped_and_unknown_without_risk(
 def test_clamp_refuses_a_nan() -> None:
     with pytest.raises(ValueError, match="r must be a number"):
         clamp_r(float("nan"))
+
+
+def test_vwap_weighs_prices_by_size() -> None:
+    assert vwap_of([(dec(1), dec(50_000)), (dec(3), dec(52_000))]) == 51_500  # (50 + 156) / 4 thousand
 
 
 def test_vwap_of_nothing_is_unknown() -> None:

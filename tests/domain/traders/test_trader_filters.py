@@ -108,6 +108,11 @@ def test_checks_carry_value_threshold_and_a_reason_in_words() -> None:
     assert (check.value, check.threshold, check.reason) == (5_000.0, 10_000.0, "5000 is below 10000")
 
 
+def test_flags_say_what_the_trader_has() -> None:
+    checks = evaluate(leaderboard_row(), TraderFacts(1.0, has_sub_accounts=True, has_major_fill=False)).checks
+    assert [check.reason for check in checks[5:]] == ["has sub-accounts", "has no BTC or ETH fills"]
+
+
 def test_an_approximate_roi_says_so() -> None:
     assert "(approximate)" in evaluate(leaderboard_row(roi_approximate=True)).checks[1].reason
 
@@ -191,9 +196,10 @@ def test_tracked_are_pinned_then_pool_then_active_rows_by_month_pnl() -> None:
         leaderboard_row("0x4", volume=0.0),
         leaderboard_row("0x5", account=9_999.0),
         leaderboard_row("0x6", volume=None),
+        leaderboard_row("0x7", pnl=1.0, account=10_000.0),
         leaderboard_row("0xpool", pnl=99.0),
     ]
-    assert tracked_traders(rows, pool=["0xpool"], pinned=["0xpin"]) == ("0xpin", "0xpool", "0x2", "0x1", "0x3")
+    assert tracked_traders(rows, pool=["0xpool"], pinned=["0xpin"]) == ("0xpin", "0xpool", "0x2", "0x1", "0x7", "0x3")
 
 
 def test_the_limit_cuts_active_rows_but_never_pool_or_pinned() -> None:

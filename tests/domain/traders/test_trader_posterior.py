@@ -138,6 +138,8 @@ def test_predictive_of_many_equals_one_by_one(many: list[Posterior]) -> None:
 def test_predictive_needs_a_mean() -> None:
     with pytest.raises(ValueError, match=r"alpha must exceed 0\.5"):
         nig.predictive(Posterior(0, 1, 0.5, 1))
+    with pytest.raises(ValueError, match=r"alpha must exceed 0\.5"):
+        nig.predictive_arrays([0, 0], [1, 1], [3, 0.5], [1, 1])
 
 
 @pytest.mark.parametrize("bad", [(math.nan, 1, 1, 1), (0, 0, 1, 1), (0, 1, -1, 1), (0, 1, 1, math.inf)])
@@ -211,6 +213,12 @@ def test_learning_of_many_equals_one_by_one(rows: list[tuple[int, float, float]]
 def test_an_unknown_r_is_refused_by_the_fast_form() -> None:
     with pytest.raises(ValueError, match="r_gross_unclamped must be finite"):
         learn_many([0], [T0], [math.nan], 1, T0 + 1)
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_a_trader_index_outside_is_refused_by_the_fast_form(index: int) -> None:
+    with pytest.raises(ValueError, match="trader must be an index"):
+        learn_many([index], [T0], [0.5], 2, T0 + 1)
 
 
 def test_settings_change_prior_and_half_life() -> None:
