@@ -16,7 +16,7 @@ from sigmapilot_core.domain.events import Fill
 from sigmapilot_core.domain.simulation import ticks
 from sigmapilot_core.domain.simulation.accounts import Accounts
 from sigmapilot_core.domain.simulation.orders import Flag
-from sigmapilot_core.domain.simulation.tape import Tape, trade_ids, transaction_hash
+from sigmapilot_core.domain.simulation.tape import Tape, trade_ids, transaction_hashes
 
 ENTRY_QUANTUM = Decimal("1e-8")
 
@@ -95,39 +95,46 @@ class Statement:
         wanted = np.flatnonzero(is_slice == twap)
         rows, is_buyer = rows[wanted], is_buyer[wanted]
         taker = rows["is_buyer_taker"] == is_buyer
-        account = np.full(len(rows), self._account)
-        fees = self._accounts.fee(account, taker, rows["px"] * rows["sz"]).tolist()
-        tids = trade_ids(rows).tolist()
         realised = [self._realised[first + k] for k in wanted.tolist()]
-        return [
-            (int(row["twap_id"]) if twap else 0, self._fill(row, *rest))
-            for row, *rest in zip(rows, is_buyer.tolist(), taker.tolist(), fees, tids, realised, strict=True)
-        ]
+        fills = self._values(rows, is_buyer, taker, realised)
+        return list(zip(rows["twap_id"].tolist() if twap else [0] * len(fills), fills, strict=True))
 
-    def _fill(self, row: np.void, is_buy: bool, is_taker: bool, fee: int, tid: int, realised: int) -> Fill:
-        decimals = self._tape.sz_decimals[row["coin"]]
-        start = int(row["buyer_start"] if is_buy else row["seller_start"])
-        size = int(row["sz"])
-        is_owner = bool(row["is_buyer_owner"]) == is_buy
-        is_liquidation = is_owner and bool(row["flags"] & Flag.LIQUIDATION)
-        return Fill(
-            user=self._tape.address(self._account),
-            coin=self._tape.names[row["coin"]],
-            is_buy=is_buy,
-            px=ticks.px_decimal(int(row["px"]), decimals),
-            sz=ticks.sz_decimal(size, decimals),
-            time_ms=int(row["t"]),
-            tid=tid,
-            crossed=is_taker,
-            hash=transaction_hash(row),
-            oid=int(row["buyer_oid"] if is_buy else row["seller_oid"]),
-            start_position=ticks.sz_decimal(start, decimals),
-            fee=ticks.usd_decimal(fee),
-            closed_pnl=ticks.usd_decimal(realised),
-            dir=direction_text(start, size if is_buy else -size, is_liquidation),
-            twap_id=int(row["twap_id"]) or None if is_owner else None,
-            is_liquidation=is_liquidation,
-        )
+    def _values(
+        self, rows: NDArray[np.void], is_buyer: NDArray[np.bool_], taker: NDArray[np.bool_], realised: list[int]
+    ) -> list[Fill]:
+        user, names, decimals = self._tape.address(self._account), self._tape.names, self._tape.sz_decimals
+        fees = self._accounts.fee(np.full(len(rows), self._account), taker, rows["px"] * rows["sz"])
+        is_owner = rows["is_buyer_owner"] == is_buyer
+        liquidated = is_owner & ((rows["flags"] & Flag.LIQUIDATION) > 0)
+        columns = (
+            rows["coin"], rows["px"], rows["sz"], rows["t"], is_buyer, taker, fees, trade_ids(rows), liquidated,
+            np.where(is_buyer, rows["buyer_start"], rows["seller_start"]),
+            np.where(is_buyer, rows["buyer_oid"], rows["seller_oid"]),
+            np.where(is_owner, rows["twap_id"], 0),
+        )  # fmt: skip
+        return [
+            Fill(
+                user=user,
+                coin=names[coin],
+                is_buy=is_buy,
+                px=ticks.px_decimal(px, decimals[coin]),
+                sz=ticks.sz_decimal(sz, decimals[coin]),
+                time_ms=t,
+                tid=tid,
+                crossed=crossed,
+                hash=text,
+                oid=oid,
+                start_position=ticks.sz_decimal(start, decimals[coin]),
+                fee=ticks.usd_decimal(fee),
+                closed_pnl=ticks.usd_decimal(pnl),
+                dir=direction_text(start, sz if is_buy else -sz, is_liquidation),
+                twap_id=twap_id or None,
+                is_liquidation=is_liquidation,
+            )
+            for coin, px, sz, t, is_buy, crossed, fee, tid, is_liquidation, start, oid, twap_id, text, pnl in zip(
+                *(column.tolist() for column in columns), transaction_hashes(rows), realised, strict=True
+            )
+        ]
 
 
 def direction_text(start: int, change: int, is_liquidation: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 import numpy as np
@@ -12,7 +12,7 @@ from sigmapilot_core.domain.events import Trade
 from sigmapilot_core.domain.simulation import ticks
 from sigmapilot_core.domain.simulation.columns import Column
 from sigmapilot_core.domain.simulation.execution import TRADE
-from sigmapilot_core.domain.simulation.keys import Keys, mix
+from sigmapilot_core.domain.simulation.keys import mix
 from sigmapilot_core.domain.simulation.orders import Flag
 from sigmapilot_core.domain.simulation.population import Population
 from sigmapilot_core.domain.simulation.settings import WorldSettings
@@ -78,7 +78,25 @@ class Tape:
 
     def trades(self, positions: NDArray[np.int64]) -> list[Trade]:
         """Trades as values."""
-        return list(TradeBatch(self, positions))
+        rows = self._rows.view()[positions]
+        names, decimals, addresses = self.names, self.sz_decimals, self._addresses
+        columns = (rows[name].tolist() for name in ("coin", "px", "sz", "t", "buyer", "seller", "is_buyer_taker"))
+        return [
+            Trade(
+                coin=names[coin],
+                px=ticks.px_decimal(px, decimals[coin]),
+                sz=ticks.sz_decimal(sz, decimals[coin]),
+                time_ms=t,
+                tid=tid,
+                hash=text,
+                buyer=addresses[buyer],
+                seller=addresses[seller],
+                aggressor_is_buyer=is_buyer_taker,
+            )
+            for coin, px, sz, t, buyer, seller, is_buyer_taker, tid, text in zip(
+                *columns, trade_ids(rows).tolist(), transaction_hashes(rows), strict=True
+            )
+        ]
 
     def address(self, account: int) -> str:
         """Address of an account."""
@@ -100,9 +118,15 @@ class TradeBatch(Sequence[Trade]):
     def __init__(self, tape: Tape, positions: NDArray[np.int64]) -> None:
         self._tape = tape
         self._positions = positions
+        self._values: list[Trade] | None = None
 
     def __len__(self) -> int:
         return len(self._positions)
+
+    def __iter__(self) -> Iterator[Trade]:
+        if self._values is None:
+            self._values = self._tape.trades(self._positions)
+        return iter(self._values)
 
     @overload
     def __getitem__(self, index: int) -> Trade: ...
@@ -111,29 +135,15 @@ class TradeBatch(Sequence[Trade]):
     def __getitem__(self, index: int | slice) -> Trade | Sequence[Trade]:
         if isinstance(index, slice):
             return TradeBatch(self._tape, self._positions[index])
-        row = self._tape.rows()[self._positions[index]]
-        return _trade(self._tape, row, int(trade_ids(np.atleast_1d(row))[0]))
+        return self._tape.trades(np.array([self._positions[index]]))[0]
 
 
-def _trade(tape: Tape, row: np.void, tid: int) -> Trade:
-    decimals = tape.sz_decimals[row["coin"]]
-    return Trade(
-        coin=tape.names[row["coin"]],
-        px=ticks.px_decimal(int(row["px"]), decimals),
-        sz=ticks.sz_decimal(int(row["sz"]), decimals),
-        time_ms=int(row["t"]),
-        tid=tid,
-        hash=transaction_hash(row),
-        buyer=tape.address(row["buyer"]),
-        seller=tape.address(row["seller"]),
-        aggressor_is_buyer=bool(row["is_buyer_taker"]),
-    )
-
-
-def transaction_hash(row: np.void) -> str:
+def transaction_hashes(rows: NDArray[np.void]) -> list[str]:
     """64 hex digits of the taking order and its instant; zeros for a slice of a time-weighted order."""
-    if row["flags"] & Flag.TWAP:
-        return ZERO_HASH
-    taker = row["buyer_oid"] if row["is_buyer_taker"] else row["seller_oid"]
-    words: Keys = mix(np.full(4, taker, dtype=np.int64), np.full(4, row["t"], dtype=np.int64), np.arange(4))
-    return "0x" + "".join(f"{word:016x}" for word in words.tolist())
+    taker = np.where(rows["is_buyer_taker"], rows["buyer_oid"], rows["seller_oid"])
+    words = [mix(taker, rows["t"], word).tolist() for word in range(4)]
+    is_slice = ((rows["flags"] & Flag.TWAP) > 0).tolist()
+    return [
+        ZERO_HASH if zero else f"0x{a:016x}{b:016x}{c:016x}{d:016x}"
+        for zero, a, b, c, d in zip(is_slice, *words, strict=True)
+    ]
