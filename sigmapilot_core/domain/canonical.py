@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
+from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import Any
 
 ID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "sigmapilot.canonical")
@@ -64,7 +65,11 @@ def plain(value: Any, path: str = "value") -> Any:
 
 def canonical_json(value: Any) -> str:
     """The one text of a value. Errors: those of `plain`."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return _text(value)
+    except (ValueError, TypeError):
+        plain(value)  # the slow form knows where it is and says what is wrong there
+        raise
 
 
 def sha256_of(value: Any) -> str:
@@ -86,6 +91,48 @@ def uuid_of_text(text: str) -> str:
 def field_names(cls: type) -> tuple[str, ...]:
     """Names of a dataclass's fields, in order."""
     return tuple(item.name for item in fields(cls))
+
+
+def _text(value: Any) -> str:
+    """json.dumps(plain(value)) with sorted keys in one pass: decisions are made of some thousand numbers."""
+    kind: type = type(value)
+    return _writer(kind)(value)
+
+
+@functools.cache
+def _writer(kind: type) -> Callable[[Any], str]:
+    """How values of a type are written."""
+    if issubclass(kind, Enum):
+        return lambda value: _text(value.value)
+    if is_dataclass(kind):
+        return _dataclass_writer(kind)
+    for base, writer in _WRITERS:
+        if issubclass(kind, base):
+            return writer
+    raise TypeError(f"a {kind.__name__} has no canonical form")
+
+
+def _dataclass_writer(kind: type) -> Callable[[Any], str]:
+    named = [(name, f"{encode_basestring(name)}:") for name in sorted(field_names(kind))]
+    return lambda value: "{" + ",".join([prefix + _text(getattr(value, name)) for name, prefix in named]) + "}"
+
+
+def _mapping_text(value: Mapping[Any, Any]) -> str:
+    items = sorted(((_key(key, "value"), item) for key, item in value.items()), key=itemgetter(0))
+    return "{" + ",".join([f"{encode_basestring(key)}:{_text(item)}" for key, item in items]) + "}"
+
+
+_WRITERS: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (bool, lambda value: "true" if value else "false"),
+    (str, encode_basestring),
+    (int, lambda value: f'"{int(value)}"'),
+    (float, lambda value: f'"{decimal_text(value)}"'),
+    (Decimal, lambda value: f'"{decimal_text(value)}"'),
+    (Mapping, _mapping_text),
+    (list, lambda value: "[" + ",".join([_text(item) for item in value]) + "]"),
+    (tuple, lambda value: "[" + ",".join([_text(item) for item in value]) + "]"),
+    (type(None), lambda value: "null"),
+)
 
 
 def _number(value: int | float | Decimal, path: str) -> str:

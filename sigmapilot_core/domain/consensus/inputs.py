@@ -50,7 +50,7 @@ class DecisionInputs:
 
     `now_ms` is the receive time of the event, or the deadline of the timer, that caused the evaluation;
     `trigger_event_id` names it. `voters` are ordered by time, then address; `pairs` are the correlations known among
-    them. `context_mid` (received at `context_received_ms`) stands for the mid only where no book is subscribed.
+    those who agree. `context_mid` (received at `context_received_ms`) is the mid only where no book is subscribed.
     `venue_clock_offset_ms` is receive time minus the venue's stamp. `unknown_reason` says why the record of this coin
     may be incomplete. `taker_fee_bps` is the account's own rate.
     """
@@ -114,7 +114,7 @@ def without_unknowns(inputs: DecisionInputs) -> DecisionInputs:
 
     Errors: ValueError where that would be the inputs themselves.
     """
-    cleaned = _clean(inputs, False)
+    cleaned = _clean(inputs)
     if cleaned is _BROKEN:
         raise ValueError(f"inputs of {inputs.asset} hold a number that is not finite where one is required")
     return typing.cast(DecisionInputs, cleaned)
@@ -124,41 +124,52 @@ _BROKEN = object()
 _NEVER_NUMBERS = (str, int, bool, tuple[str, ...])
 
 
-def _clean(value: Any, is_optional: bool) -> Any:
-    """`value` itself if all is finite; None for a broken optional part; `_BROKEN` if its owner cannot do without it."""
-    if isinstance(value, float):
-        cleaned = value if math.isfinite(value) else _BROKEN
-    elif isinstance(value, Decimal):
-        cleaned = value if value.is_finite() else _BROKEN
-    elif is_dataclass(value):
-        cleaned = _clean_dataclass(value)
-    elif isinstance(value, tuple):
-        cleaned = _clean_items(value, value, tuple)
-    elif isinstance(value, Mapping):
-        cleaned = _clean_items(value, value.values(), lambda items: dict(zip(value, items, strict=True)))
-    else:
-        return value
-    return None if cleaned is _BROKEN and is_optional else cleaned
-
-
-def _clean_dataclass(value: Any) -> Any:
+def _clean(value: Any) -> Any:
+    """`value` itself if all of it is finite, else a copy with None for broken optional parts, else `_BROKEN`."""
     kind: type = type(value)
+    cleaner = _cleaner(kind)
+    return value if cleaner is None else cleaner(value)
+
+
+@functools.cache
+def _cleaner(kind: type) -> Callable[[Any], Any] | None:
+    """How values of a type are cleaned; None for types without numbers that could be broken."""
+    if is_dataclass(kind):
+        return functools.partial(_clean_dataclass, _fields_with_numbers(kind))
+    for base, cleaner in _CLEANERS:
+        if issubclass(kind, base):
+            return cleaner
+    return None
+
+
+def _clean_dataclass(names: tuple[tuple[str, bool], ...], value: Any) -> Any:
     changed = {}
-    for name, is_optional in _fields_with_numbers(kind):
+    for name, is_optional in names:
         held = getattr(value, name)
-        cleaned = _clean(held, is_optional)
+        cleaned = _clean(held)
+        if cleaned is held:
+            continue
         if cleaned is _BROKEN:
-            return _BROKEN
-        if cleaned is not held:
-            changed[name] = cleaned
+            if not is_optional:
+                return _BROKEN
+            cleaned = None
+        changed[name] = cleaned
     return replace(value, **changed) if changed else value
 
 
 def _clean_items(value: Any, items: Any, rebuild: Callable[[list[Any]], Any]) -> Any:
-    cleaned = [_clean(item, False) for item in items]
+    cleaned = [_clean(item) for item in items]
     if any(item is _BROKEN for item in cleaned):
         return _BROKEN
     return value if all(a is b for a, b in zip(cleaned, items, strict=True)) else rebuild(cleaned)
+
+
+_CLEANERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (float, lambda value: value if math.isfinite(value) else _BROKEN),
+    (Decimal, lambda value: value if value.is_finite() else _BROKEN),
+    (tuple, lambda value: _clean_items(value, value, tuple)),
+    (Mapping, lambda value: _clean_items(value, value.values(), lambda items: dict(zip(value, items, strict=True)))),
+)
 
 
 @functools.cache

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 from sigmapilot_core.domain.consensus import outcome, votes
 from sigmapilot_core.domain.consensus.decision import assess, decision_key, seal
+from sigmapilot_core.domain.consensus.gates import direction_of
 from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, without_unknowns
 from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 from sigmapilot_core.domain.consensus.votes import TraderState, Vote, VoteChange
@@ -173,8 +176,9 @@ def build_inputs(core: Core, model: ActiveModel, state: CoinState, now_ms: int, 
     """Everything that is known for a decision on the coin at this instant."""
     slow, figures = model.snapshot.slow, state.figures
     voters = tuple(_voter(vote, model) for vote in state.vote_set.ordered())
-    addresses = sorted(voter.address for voter in voters)
-    keys = ((a, b) for i, a in enumerate(addresses) for b in addresses[i + 1 :])
+    direction = direction_of(*state.vote_set.heads())
+    agreeing = sorted(voter.address for voter in voters if voter.direction is direction)
+    keys = itertools.combinations(agreeing, 2)
     funding, costs_as_of_ms = state.funding
     return DecisionInputs(
         asset=state.coin,

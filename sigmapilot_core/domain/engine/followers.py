@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from decimal import Decimal
 
 from sigmapilot_core.domain.engine.accounts import Seat, Trader, Waiting
@@ -20,6 +21,7 @@ from sigmapilot_core.domain.engine.outputs import (
     Output,
 )
 from sigmapilot_core.domain.engine.schedule import Due, Kind
+from sigmapilot_core.domain.engine.seen import SeenKeys
 from sigmapilot_core.domain.events import Fill, Trade
 from sigmapilot_core.domain.traders import episodes
 from sigmapilot_core.domain.traders.episodes import EpisodeOutput
@@ -113,11 +115,11 @@ class Followers:
         event: TradesReceived,
         out: list[Output],
     ) -> None:
-        """Both halves of a trade with a followed trader in it, the buyer's first; a trade with oneself moves nothing."""
+        """Both halves of a trade with a followed trader in it, the buyer's first; one with oneself moves nothing."""
         if buyer is seller or not self._is_usable(state, trade.px, trade.sz, trade.time_ms, trade.tid, out):
             return
-        if not state.seen.add((trade.time_ms, trade.tid), trade.time_ms):
-            self._core.counters.duplicate += 1
+        news = None if event.is_history else out
+        if not self._is_new(state, state.seen, (trade.time_ms, trade.tid), trade, news):
             return
         for trader, is_buy in ((buyer, True), (seller, False)):
             if trader is None or (trader.address, trade.time_ms, trade.tid) in state.halves:
@@ -139,18 +141,29 @@ class Followers:
     def _is_new_half(self, state: CoinState, fill: Fill, out: list[Output]) -> bool:
         if not self._is_usable(state, fill.px, fill.sz, fill.time_ms, fill.tid, out):
             return False
-        is_new = (fill.time_ms, fill.tid) not in state.seen and state.halves.add(
-            (fill.user, fill.time_ms, fill.tid), fill.time_ms
-        )
-        self._core.counters.duplicate += not is_new
-        return is_new
+        if (fill.time_ms, fill.tid) in state.seen:
+            self._core.counters.duplicate += 1
+            return False
+        return self._is_new(state, state.halves, (fill.user, fill.time_ms, fill.tid), fill, out)
+
+    def _is_new(
+        self, state: CoinState, seen: SeenKeys, key: Hashable, one: Trade | Fill, out: list[Output] | None
+    ) -> bool:
+        """Whether a trade or half was not applied yet. One too old to know is not applied; `out` is None where that is
+        no news, because history reaches back as far as a coin is quiet.
+        """
+        if key in seen:
+            self._core.counters.duplicate += 1
+            return False
+        if seen.is_forgotten(one.time_ms):
+            self._core.counters.late += 1
+            if out is not None:
+                out.append(LateTrade(state.coin, one.time_ms, one.tid, seen.newest_ms))
+            return False
+        return seen.add(key, one.time_ms)
 
     def _is_usable(self, state: CoinState, px: Decimal, sz: Decimal, time_ms: int, tid: int, out: list[Output]) -> bool:
-        """Whether a trade can be applied: young enough to know it is new, with a price and a size."""
-        if state.seen.is_forgotten(time_ms):
-            self._core.counters.late += 1
-            out.append(LateTrade(state.coin, time_ms, tid, state.seen.newest_ms))
-            return False
+        """Whether a trade has a price and a size; if not, the record of its coin is incomplete."""
         if px.is_finite() and sz.is_finite() and px > 0 and sz > 0:
             return True
         self._core.counters.bad += 1
