@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-
-import yaml
 
 from sigmapilot_core.adapters.dagster_graphql import LOCATION
 from sigmapilot_core.adapters.settings import Settings
@@ -45,5 +44,5 @@ def write_dagster_home(settings: Settings) -> Path:
     }
     workspace = {"load_from": [{"grpc_server": {"socket": str(home / CODE_SOCKET), "location_name": LOCATION}}]}
     for name, content in ((INSTANCE_FILE, instance), (WORKSPACE_FILE, workspace)):
-        (home / name).write_text(yaml.safe_dump(content, sort_keys=False))
+        (home / name).write_text(json.dumps(content, indent=2))  # every JSON document is a YAML document
     return home

@@ -51,7 +51,10 @@ def test_a_home_that_cannot_be_made_is_one_sentence_and_exit_code_2(command: Com
 
 def test_db_url_prints_the_url_and_touches_nothing(command: Command, tmp_path: Path) -> None:
     code, said, _ = command("db", "url", "--mode", "live")
-    assert (code, said) == (0, f"postgresql://sigmapilot@/sigmapilot_live?host={tmp_path}/live/postgres/run&port=5432\n")
+    assert (code, said) == (
+        0,
+        f"postgresql://sigmapilot@/sigmapilot_live?host={tmp_path}/live/postgres/run&port=5432\n",
+    )
     assert list(tmp_path.iterdir()) == []
 
 
