@@ -13,7 +13,7 @@ from sigmapilot_core.domain.consensus import estimate, gates
 from sigmapilot_core.domain.consensus.expected_value import ExpectedValue
 from sigmapilot_core.domain.consensus.freshness import inputs_fresh
 from sigmapilot_core.domain.consensus.gates import GateResult
-from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, without_unknowns
+from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, at_or_after, without_unknowns
 from sigmapilot_core.domain.consensus.outcome import stop_price, take_profit_price
 from sigmapilot_core.domain.consensus.reasoning import explain
 from sigmapilot_core.domain.consensus.record import Assessment, Decision, DecisionType, PublicVote
@@ -187,7 +187,9 @@ def _entry(
         regime=estimate.regime_of(inputs),
         evidence_episodes=estimate.evidence_episodes(agreeing, inputs),
     )
-    return assess_entry(inputs.risk or RiskState(), intent, params, inputs.now_ms)
+    state = inputs.risk or RiskState()
+    now_ms = inputs.now_ms if state.account is None else at_or_after(inputs.now_ms, state.account.as_of_ms)
+    return assess_entry(state, intent, params, now_ms)
 
 
 def _type(results: tuple[GateResult, ...], entry: EntryAssessment) -> DecisionType:

@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 
 from sigmapilot_core.domain.consensus.expected_value import ExpectedValue, VoterEdge, expected_value
-from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, is_sane
+from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, at_or_after, is_sane
 from sigmapilot_core.domain.consensus.votes import vote_weight
 from sigmapilot_core.domain.events import Direction
 from sigmapilot_core.domain.market.costs import CostBreakdown, MarketQuote, round_trip_cost
@@ -148,7 +148,7 @@ def _cost(direction: Direction, notional: float, inputs: DecisionInputs, params:
         direction,
         notional,
         inputs.hold.hours,
-        inputs.now_ms,
+        inputs.now_ms if book is None else at_or_after(inputs.now_ms, book.received_ms),
         params.costs,
         max_book_age_s=params.freshness.book_s,
         taker_fee_bps=inputs.taker_fee_bps,

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sigmapilot_core.domain.consensus.gates import GateResult
-from sigmapilot_core.domain.consensus.inputs import DecisionInputs, is_sane
+from sigmapilot_core.domain.consensus.inputs import MAX_CLOCK_OFFSET_S, DecisionInputs, is_sane
 from sigmapilot_core.domain.market.bars import timeframe_ms
 from sigmapilot_core.domain.market.regime import Regime
 from sigmapilot_core.domain.market.volatility import VolatilitySource
 from sigmapilot_core.domain.params import Params
-
-MAX_CLOCK_OFFSET_S = 5.0
-"""Largest difference between the venue's stamp of a book and our receive time; beyond it ages mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ from sigmapilot_core.domain.market.volatility import VolatilityEstimate
 from sigmapilot_core.domain.risk.state import RiskState
 from sigmapilot_core.domain.traders.correlation import PairCorrelation
 
+MAX_CLOCK_OFFSET_S = 5.0
+"""Largest difference between the venue's stamp of a book and our receive time; beyond it ages mean nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Voter:
@@ -100,6 +103,13 @@ class DecisionInputs:
     def from_json(cls, text: str) -> DecisionInputs:
         """The inputs back from their JSON. Errors: ValueError naming the field."""
         return from_json(cls, text, "inputs")
+
+
+def at_or_after(now_ms: int, stamp_ms: int) -> int:
+    """`now_ms`, or a stamp up to `MAX_CLOCK_OFFSET_S` after it: a timer counts for its deadline, and what arrived
+    between the deadline and its firing is not older than nothing.
+    """
+    return stamp_ms if now_ms < stamp_ms <= now_ms + 1000 * MAX_CLOCK_OFFSET_S else now_ms
 
 
 def is_sane(book: Book) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from sigmapilot_core.domain.canonical import canonical_json
+from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus.expected_value import ExpectedValue
 from sigmapilot_core.domain.consensus.gates import GateResult
 from sigmapilot_core.domain.events import Direction
@@ -92,3 +94,32 @@ class Decision(Assessment):
     def to_json(self) -> str:
         """Canonical JSON of the public record: every column known at decision time."""
         return canonical_json(self)
+
+
+def columns_of(record: str) -> dict[str, Any]:
+    """The flat columns of the decision log from a record's text: what stands beside it in a row must equal these.
+
+    Numbers are int or float, gates and risk checks lists of {name, passed, value, threshold, detail}; unknown is None.
+    Errors: ValueError naming the field of a record that does not parse.
+    """
+    held = from_json(Decision, record, "record")
+    return {
+        "id": held.id,
+        "symbol": held.asset,
+        "direction": held.direction.value,
+        "decision_type": held.decision_type.value,
+        "decided_at_ms": held.decided_at_ms,
+        "trader_count": held.trader_count,
+        "agreeing_count": held.agreeing_count,
+        "agreement_pct": held.agreement_pct,
+        "effective_k": held.effective_k,
+        "avg_confidence": None if held.ev is None else held.ev.p_win,
+        "ev_estimate": None if held.ev is None else held.ev.net_r,
+        "price_at_decision": held.mid,
+        "gates": [asdict(result) for result in held.gates],
+        "risk_checks": [asdict(result) for result in held.risk_checks],
+        "reasoning": held.reasoning,
+        "snapshot_version": held.snapshot_version,
+        "settings_hash": held.settings_hash,
+        "mode": held.mode,
+    }

@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from sigmapilot_core.domain.consensus.decision import assess, decide, decision_key, recompute, should_write, stored_key
 from sigmapilot_core.domain.consensus.gates import GATE_NAMES
 from sigmapilot_core.domain.consensus.inputs import DecisionInputs
-from sigmapilot_core.domain.consensus.record import DecisionType
+from sigmapilot_core.domain.consensus.record import DecisionType, columns_of
 from sigmapilot_core.domain.events import Book, Direction
 from sigmapilot_core.domain.market.regime import Regime
 from sigmapilot_core.domain.params import CostParams, KellyParams, Params, RiskParams
@@ -188,6 +188,24 @@ def test_the_record_names_no_trader() -> None:
     for item in made.voters:
         assert item.address not in record
         assert item.address in made.to_json()
+
+
+def test_the_flat_columns_follow_from_the_record() -> None:
+    for made in (inputs(), inputs(voters(2)), inputs(risk=None, book=None)):
+        decision = decide(made, PARAMS)
+        columns = columns_of(decision.to_json())
+        assert (columns["id"], columns["symbol"], columns["reasoning"]) == (decision.id, "BTC", decision.reasoning)
+        assert columns["agreement_pct"] == decision.agreement_pct
+        assert columns["ev_estimate"] == (None if decision.ev is None else decision.ev.net_r)
+        assert [(gate["name"], gate["passed"]) for gate in columns["gates"]] == [
+            (result.name, result.passed) for result in decision.gates
+        ]
+
+
+def test_what_arrived_between_a_deadline_and_its_timer_is_fresh() -> None:
+    ahead = replace(inputs().book, received_ms=NOW + 300, time_ms=NOW + 260)  # type: ignore[type-var]
+    decision = decided(book=ahead, risk=risk(as_of_ms=NOW + 200), feed_last_frame_ms=NOW + 300)
+    assert decision.decision_type is DecisionType.SIGNAL
 
 
 def test_a_decision_is_written_once_per_change_of_voters_and_verdicts() -> None:
