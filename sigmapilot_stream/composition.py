@@ -75,7 +75,9 @@ async def outside(settings: Settings) -> Outside:
     weight = int(settings.request_weight_per_minute * STREAM_SHARE)
     limiter = Limiter(LimiterParams(limit=weight, margin=weight // 8), pace, rng)
     info = Info(RestParams(settings.venue.api), limiter)
-    params = FeedParams(ConnectionParams(settings.venue.ws))
+    is_recording = isinstance(clock, FeedClock)
+    margin = {"replay_margin_ms": 0} if is_recording else {}
+    params = FeedParams(ConnectionParams(settings.venue.ws), **margin)
     feed = EmulatedFeed(params, clock, pace, rng) if isinstance(clock, FeedClock) else Feed(params, clock, pace, rng)
     return Outside(
         settings=settings,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -21,12 +22,13 @@ async def until_written(write: Callable[[], T], what: str) -> T:
     while True:
         try:
             return await asyncio.to_thread(write)
-        except (OperationalError, InterfaceError) as error:
-            reason: DBAPIError = error
+        # bulk writes go through the driver itself, whose errors SQLAlchemy does not wrap
+        except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            reason = str(getattr(error, "orig", None) or error).strip()
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            reason = error
-        log.warning("database does not answer; waiting", what=what, wait_s=wait, reason=str(reason.orig).strip())
+            reason = str(error.orig).strip()
+        log.warning("database does not answer; waiting", what=what, wait_s=wait, reason=reason)
         await asyncio.sleep(wait)
         wait = min(LONGEST_WAIT_S, wait * 2)

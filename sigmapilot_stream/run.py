@@ -79,6 +79,7 @@ class Stream:
             lambda: report_ready(settings),
         )  # fmt: skip
         self._pool: frozenset[str] = frozenset()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def _executor(self) -> Executor:
         world, params = self._world, self._world.settings.params
@@ -127,9 +128,9 @@ class Stream:
         metrics.decide_correlation_coverage_pct.set(100 * len(snapshot.slow.pairs) / pairs if pairs else 0)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until told to stop, then drain."""
-        self.app.agent(self._inputs_channel, name="decide")(self.decide.consume)
-        self.app.agent(self._intents, name="execute")(self._execute)
+        """Run until told to stop, then drain. Raises what made an agent or a service fail."""
+        self.app.agent(self._inputs_channel, name="decide", on_error=self._failed)(self.decide.consume)
+        self.app.agent(self._intents, name="execute", on_error=self._failed)(self._execute)
         progress, snapshot = await asyncio.to_thread(self._restore)
         await faust_app.start(self.app)
         site = await serve(self.health, self._world.registry, self._world.settings.ports.stream_metrics)
@@ -142,6 +143,12 @@ class Stream:
             await self._drain()
             await self.app.stop()
             await site.cleanup()
+
+    async def _failed(self, _agent: Any, error: BaseException) -> None:
+        """An agent failed. Faust would start it again without the batch it held; the journal still has it, so the
+        process ends and begins anew from the last committed input."""
+        if not self._failure.done():
+            self._failure.set_exception(error)
 
     async def _execute(self, stream: Any) -> None:
         await execute(self.executor, stream)
@@ -177,7 +184,7 @@ class Stream:
         tasks = [asyncio.create_task(part) for part in parts]
         waiter = asyncio.create_task(stop.wait())
         try:
-            done, _ = await asyncio.wait([*tasks, waiter], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*tasks, waiter, self._failure], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {waiter}:
                 task.result()
         finally:
@@ -198,6 +205,8 @@ class Stream:
 
     async def _drain(self) -> None:
         """Let the decision step finish what is journalled; what it cannot finish in time is read again at the start."""
+        if self._failure.done():
+            return
         last = self._world.journal.next_seq - 1
         try:
             async with asyncio.timeout(DRAIN_S):

@@ -49,19 +49,24 @@ def months_between(first: datetime, last: datetime) -> list[datetime]:
 
 
 def ensure_months(connection: sa.Connection, months: Iterable[datetime]) -> None:
-    """Create the partitions of the given months where they are missing; safe to call from several processes."""
+    """Create the partitions of the given months where they are missing; safe to call from several processes.
+
+    Creating one locks the whole table, therefore those that exist are not touched: this is called with every write.
+    """
+    wanted = {f"{item.table}_y{start:%Y}m{start:%m}": (item, start) for start in months for item in PARTITIONED}
+    exists = sa.text("SELECT relname FROM pg_class WHERE relname = ANY(:names) AND relkind = 'r'")
+    present = set(connection.execute(exists, {"names": list(wanted)}).scalars())
     raw = connection.connection.driver_connection
-    for start in months:
+    for name in sorted(set(wanted) - present):
+        item, start = wanted[name]
         end = next_month(start)
-        for item in PARTITIONED:
-            name = f"{item.table}_y{start:%Y}m{start:%m}"
-            low, high = (_ms(start), _ms(end)) if item.by_ms else (start.isoformat(), end.isoformat())
-            statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
-                sql.Identifier(name), sql.Identifier(item.table), sql.Literal(low), sql.Literal(high)
-            )
-            # a plain IF NOT EXISTS still fails when two processes create the same name at once
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
-            raw.execute(statement)  # type: ignore[union-attr]
+        low, high = (_ms(start), _ms(end)) if item.by_ms else (start.isoformat(), end.isoformat())
+        statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
+            sql.Identifier(name), sql.Identifier(item.table), sql.Literal(low), sql.Literal(high)
+        )
+        # a plain IF NOT EXISTS still fails when two processes create the same name at once
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+        raw.execute(statement)  # type: ignore[union-attr]
 
 
 def ensure_between(connection: sa.Connection, first_ms: int, last_ms: int) -> None:
