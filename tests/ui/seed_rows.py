@@ -49,10 +49,17 @@ def fill(url: str, now: datetime = NOW) -> None:
     with engine.begin() as connection:
         ensure_months(connection, months)
         for table, found in _everything(now):
-            batch = list(found)
+            batch = [_complete(table, row) for row in found]
             for columns in sorted({tuple(sorted(row)) for row in batch}):
                 connection.execute(table.insert(), [row for row in batch if tuple(sorted(row)) == columns])
     engine.dispose()
+
+
+def _complete(table: sa.Table, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with something plain in every required column that nothing here looks at."""
+    plain = {str: "", int: 0, float: 0.0, bool: False, dict: {}, bytes: b"", Decimal: Decimal(0)}
+    required = (c for c in table.columns if not c.nullable and c.server_default is None and c.name not in row)
+    return {c.name: plain[c.type.python_type] for c in required if c.identity is None} | row
 
 
 def _everything(now: datetime) -> Iterator[tuple[sa.Table, Iterator[dict[str, Any]]]]:
@@ -487,7 +494,7 @@ def _decisions(now: datetime) -> Iterator[dict[str, Any]]:
             "outcome": None if result is None else ("take_profit" if result > 1 else "timeout"),
             "outcome_pnl": None if result is None else result * 20.0,
             "outcome_r_multiple": result,
-            "outcome_closed_at": None if result is None else at + timedelta(hours=5),
+            "outcome_closed_at": None if result is None else at + timedelta(hours=1),
             "latency_ms": 3.5,
         }
 
@@ -521,10 +528,10 @@ def _signals(now: datetime) -> Iterator[dict[str, Any]]:
             "snapshot_version": 3,
             "latency_ms": None if i == 1 else 3.5,
             "created_at": at,
-            "outcome": None if result is None else "timeout",
+            "outcome": None if result is None else ("take_profit" if result > 1 else "timeout"),
             "exit_price": None if result is None else entry * (1 + side * result * 0.0142),
             "result_r": result,
-            "closed_at": None if result is None else at + timedelta(hours=5),
+            "closed_at": None if result is None else at + timedelta(hours=1),
         }
 
 
@@ -533,7 +540,7 @@ def _outcomes(now: datetime) -> Iterator[dict[str, Any]]:
         yield {
             "ticket_id": decision_id(i),
             "symbol": ("BTC", "ETH")[i % 2],
-            "closed_ts": _decided(now, i) + timedelta(hours=5),
+            "closed_ts": _decided(now, i) + timedelta(hours=1),
             "exit_price": MIDS["BTC"],
             "result_r": result,
             "gross_r": result + 0.11,

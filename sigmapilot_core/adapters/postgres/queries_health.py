@@ -16,6 +16,8 @@ from sigmapilot_core.adapters.postgres.schema.stream import (
     stream_status,
 )
 
+_ORDER = ("heartbeat", "feed", "frames", "fills", "lag", "snapshot", "tracked", "canary")
+
 
 def mode(connection: sa.Connection) -> str | None:
     """The mode this database belongs to; none before anything was started on it."""
@@ -40,12 +42,13 @@ def _verdict(age_s: float | None, limit_s: float | None) -> str:
 def stream_inputs(connection: sa.Connection) -> dict[str, Row]:
     """What the stream wrote of its inputs and parts: value, age at the feed's now, limit, verdict, a sentence.
 
-    Keys: heartbeat, feed, frames, fills, lag, snapshot, tracked, canary. The heartbeat's age is by the database's
+    In the order of `_ORDER`, others behind them. The heartbeat's age is by the database's
     clock, since it says that the process lives; the others' ages are by the feed's clock.
     """
     now_ms = to_ms(feed_now(connection))
     since_written = sa.func.extract("epoch", sa.func.now() - stream_status.c.updated_at).label("written_s")
     found = rows(connection, sa.select(stream_status, since_written).order_by(stream_status.c.key))
+    found.sort(key=lambda row: (_ORDER.index(row["key"]) if row["key"] in _ORDER else len(_ORDER), row["key"]))
     return {row["key"]: _input(row, now_ms) for row in found}
 
 

@@ -1,0 +1,143 @@
+"""The page: a header and a strip that stand, and sections of panels; each panel reads and redraws by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import sqlalchemy as sa
+import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
+
+from sigmapilot_core.adapters.postgres.queries import reading
+from sigmapilot_core.domain.params import Params
+from sigmapilot_ui.status_page import look
+from sigmapilot_ui.status_page.panels import (
+    correlation,
+    decisions,
+    feed,
+    gates,
+    header,
+    inputs,
+    now,
+    outcomes,
+    pool,
+    positions,
+    regimes,
+    selection,
+    signals,
+)
+
+Data = TypeVar("Data")
+SECTIONS = ("Signals", "Traders", "Results", "Market", "Health")
+FAST_S, SLOW_S = 2, 10
+
+
+def _waiting() -> None:
+    st.caption("Waits for the database.")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page is put together from."""
+
+    engine: sa.Engine
+    mode: str
+    params: Params = field(default_factory=Params)
+
+    def panel(
+        self,
+        load: Callable[[sa.Connection], Data],
+        show: Callable[[Data], None],
+        away: Callable[[], object] = _waiting,
+    ) -> Callable[[], None]:
+        """A panel that reads and draws; while the database is away it draws `away`."""
+
+        def drawn() -> None:
+            try:
+                with reading(self.engine, timeout_ms=5000) as db:
+                    data = load(db)
+            except SQLAlchemyError:
+                away()
+            else:
+                show(data)
+
+        return drawn
+
+
+def _every(seconds: float, *panels: Callable[[], None]) -> None:
+    """Draw panels now, and again every so often without the rest of the page."""
+
+    def drawn() -> None:
+        for panel in panels:
+            panel()
+
+    st.fragment(drawn, run_every=seconds)()
+
+
+def _decision_log(page: Page) -> Callable[[], None]:
+    def drawn() -> None:
+        look.heading("Decision log")
+        try:
+            with reading(page.engine, timeout_ms=5000) as db:
+                symbol, kind, limit = decisions.choose(decisions.symbols(db))
+                data = decisions.load(db, symbol, kind, limit)
+        except SQLAlchemyError:
+            _waiting()
+        else:
+            decisions.show(data)
+
+    return drawn
+
+
+def _signals(page: Page) -> None:
+    _every(5, page.panel(signals.load, signals.show))
+    log, funnel = st.columns([3, 2], gap="medium")
+    with log:
+        _every(5, _decision_log(page))
+    with funnel:
+        _every(SLOW_S, page.panel(gates.load, gates.show))
+
+
+def _traders(page: Page) -> None:
+    _every(SLOW_S, page.panel(pool.load, pool.show))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _every(30, page.panel(selection.load, selection.show))
+    with right:
+        threshold = page.params.consensus.min_effective_k
+        _every(SLOW_S, page.panel(correlation.load, lambda data: correlation.show(data, threshold)))
+
+
+def _results(page: Page) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _every(5, page.panel(positions.load, positions.show))
+    with right:
+        _every(SLOW_S, page.panel(outcomes.load, outcomes.show))
+
+
+def _market(page: Page) -> None:
+    _every(SLOW_S, page.panel(regimes.load, regimes.show))
+
+
+def _health(page: Page) -> None:
+    limits = page.params.freshness
+    _every(5, page.panel(inputs.load, lambda data: inputs.show(data, limits)))
+    _every(SLOW_S, page.panel(feed.load, feed.show))
+
+
+def draw(page: Page) -> None:
+    """Draw everything; only the section that is open asks the database."""
+    look.style()
+    _every(
+        FAST_S,
+        page.panel(header.load, lambda data: header.show(data, page.mode), lambda: header.away(page.mode)),
+        page.panel(now.load, now.show, lambda: None),
+    )
+    tabs = st.tabs(list(SECTIONS), on_change="rerun", key="section")
+    for tab, section in zip(tabs, (_signals, _traders, _results, _market, _health), strict=True):
+        if tab.open:
+            with tab:
+                section(page)
