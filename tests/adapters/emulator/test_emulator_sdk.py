@@ -66,11 +66,13 @@ def listening(threaded: RunningEmulator) -> Iterator[Info]:
     """The SDK's client with a WebSocket. Its threads are no daemons: they end at once if the server closes first."""
     info = Info(threaded.url, timeout=5)
     yield info
+    raw = info.ws_manager.ws.sock.sock  # the SDK forgets to close it when the server closes first
     threaded.call(lambda emulator: emulator.order_fault(FaultOrder("close_1000")))
-    info.disconnect_websocket()
-    info.session.close()
     info.ws_manager.join(5)
     assert not info.ws_manager.is_alive()
+    info.disconnect_websocket()
+    info.session.close()
+    raw.close()
 
 
 def only(answer: dict[str, Any]) -> Any:

@@ -1,0 +1,99 @@
+"""The emulator as a process: answers at once, ready later, ends cleanly, remembers its world."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = "sigmapilot_core.adapters.emulator"
+LIMIT_S = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def status(port: int) -> tuple[int, dict[str, Any]] | None:
+    """Status code and body of /healthz; None while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, json.load(refusal)
+    except OSError:
+        return None
+
+
+@contextmanager
+def started(folder: Path, port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of a small world; killed if the test leaves it running."""
+    world = ("--seed", "3", "--traders", "20", "--days", "1", "--state-dir", str(folder), "--port", str(port))
+    environment = {"PATH": os.environ["PATH"], "SIGMAPILOT_HOME": str(folder)}
+    process = subprocess.Popen([sys.executable, "-m", MODULE, *world, *more], env=environment, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ready(port: int) -> dict[str, Any]:
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        found = status(port)
+        if found is not None and found[0] == 200:
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError("the emulator was not ready in time")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_becomes_ready_ends_on_a_signal_and_remembers_its_world(tmp_path: Path, number: signal.Signals) -> None:
+    port = free_port()
+    with started(tmp_path, port) as process:
+        first = ready(port)
+        process.send_signal(number)
+        assert process.wait(10) == 0
+    assert status(port) is None
+    if number is signal.SIGTERM:
+        with started(tmp_path, port) as process:
+            again = ready(port)
+        assert again["epoch_ms"] == first["epoch_ms"]
+        assert again["now_ms"] > first["now_ms"]
+
+
+def test_wrong_options_end_with_two_and_another_world_with_one(tmp_path: Path) -> None:
+    with started(tmp_path, free_port(), "--fault", "earthquake") as process:
+        _, text = process.communicate(timeout=LIMIT_S)
+        assert (process.returncode, b"allowed is one of" in text) == (2, True)
+    (tmp_path / "world.json").write_text(
+        json.dumps(
+            {
+                "seed": 9,
+                "epoch_ms": 1_760_000_000_000,
+                "traders": 20,
+                "history_days": 1,
+                "profile": "demo",
+                "inputs": [],
+            }
+        )
+    )
+    with started(tmp_path, free_port()) as process:
+        _, text = process.communicate(timeout=LIMIT_S)
+        assert (process.returncode, b"seed is 3; allowed is 9" in text) == (1, True)
