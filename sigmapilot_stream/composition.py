@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -75,9 +75,10 @@ async def outside(settings: Settings) -> Outside:
     weight = int(settings.request_weight_per_minute * STREAM_SHARE)
     limiter = Limiter(LimiterParams(limit=weight, margin=weight // 8), pace, rng)
     info = Info(RestParams(settings.venue.api), limiter)
-    is_recording = isinstance(clock, FeedClock)
-    margin = {"replay_margin_ms": 0} if is_recording else {}
-    params = FeedParams(ConnectionParams(settings.venue.ws), **margin)
+    params = FeedParams(ConnectionParams(settings.venue.ws))
+    if isinstance(clock, FeedClock):
+        # the feed is the clock: no trade can be older than the moment we subscribed
+        params = replace(params, replay_margin_ms=0)
     feed = EmulatedFeed(params, clock, pace, rng) if isinstance(clock, FeedClock) else Feed(params, clock, pace, rng)
     return Outside(
         settings=settings,

@@ -184,7 +184,8 @@ class Stream:
         tasks = [asyncio.create_task(part) for part in parts]
         waiter = asyncio.create_task(stop.wait())
         try:
-            done, _ = await asyncio.wait([*tasks, waiter, self._failure], return_when=asyncio.FIRST_COMPLETED)
+            futures: list[asyncio.Future[Any]] = [*tasks, waiter, self._failure]
+            done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {waiter}:
                 task.result()
         finally:
