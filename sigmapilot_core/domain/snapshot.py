@@ -69,10 +69,6 @@ class SlowPart:
     correlation_as_of_ms: int | None = None
     leaderboard_as_of_ms: int | None = None
 
-    def member(self, address: str) -> PoolMember | None:
-        """The pool member with an address."""
-        return next((member for member in self.pool if member.address == address), None)
-
 
 @dataclass(frozen=True, slots=True)
 class AssetFigures:

@@ -7,7 +7,7 @@ has passed its time plus the life of a vote.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -133,12 +133,10 @@ class VoteSet:
 def advance(vote_set: VoteSet, watermark_ms: int, life_ms: int) -> tuple[VoteSet, tuple[Vote, ...]]:
     """The set at a later watermark and the votes that left it: those with time + life before the watermark."""
     watermark_ms = max(watermark_ms, vote_set.watermark_ms)
-    return _partition(vote_set, watermark_ms, lambda vote: vote.voted_at_ms + life_ms >= watermark_ms)
-
-
-def retain(vote_set: VoteSet, pool: Mapping[str, object] | frozenset[str]) -> tuple[VoteSet, tuple[Vote, ...]]:
-    """The set without traders who left the pool, and their votes."""
-    return _partition(vote_set, vote_set.watermark_ms, lambda vote: vote.user in pool)
+    gone = tuple(vote for vote in vote_set.ordered() if vote.voted_at_ms + life_ms < watermark_ms)
+    left = {vote.user for vote in gone}
+    kept = {user: vote for user, vote in vote_set.votes.items() if user not in left}
+    return VoteSet(vote_set.coin, kept, watermark_ms), gone
 
 
 def next_deadline_ms(vote_set: VoteSet, life_ms: int) -> int | None:
@@ -177,11 +175,3 @@ def _vote(act: Act, fill: Fill) -> Vote:
     assert act.voted_at_ms is not None
     direction = Direction.LONG if act.is_buy else Direction.SHORT
     return Vote(fill.user, fill.coin, direction, act.voted_at_ms, act.vwap, act.notional, act.fills)
-
-
-def _partition(
-    vote_set: VoteSet, watermark_ms: int, is_kept: Callable[[Vote], bool]
-) -> tuple[VoteSet, tuple[Vote, ...]]:
-    gone = tuple(vote for vote in vote_set.ordered() if not is_kept(vote))
-    kept = {user: vote for user, vote in vote_set.votes.items() if is_kept(vote)}
-    return VoteSet(vote_set.coin, kept, watermark_ms), gone

@@ -9,6 +9,7 @@ import pytest
 
 from sigmapilot_core.domain.consensus import gates
 from sigmapilot_core.domain.events import Direction, Verdict
+from sigmapilot_core.domain.params import ConsensusParams
 from sigmapilot_core.domain.traders.effective_k import EffectiveK
 
 K = EffectiveK(2.0, 1.0, 3, is_known=True)
@@ -42,8 +43,6 @@ def test_equality_passes_and_less_fails(result: gates.GateResult, passed: bool) 
 
 
 def test_a_tie_fails_supermajority_even_where_half_would_be_enough() -> None:
-    from sigmapilot_core.domain.params import ConsensusParams
-
     assert gates.supermajority(3, 6, ConsensusParams(min_pct=0.5)).passed is False
 
 

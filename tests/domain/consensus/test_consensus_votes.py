@@ -207,10 +207,5 @@ def test_the_order_of_votes_of_one_instant_does_not_matter() -> None:
     assert len({filled(*order).ordered() for order in itertools.permutations(found)}) == 1
 
 
-def test_leaving_the_pool_takes_the_vote_along() -> None:
-    left, gone = votes.retain(filled(vote("a", 0), vote("b", 0)), frozenset({"b"}))
-    assert (list(left.votes), [item.user for item in gone]) == (["b"], ["a"])
-
-
 def test_heads_are_counted_by_side() -> None:
     assert filled(vote("a", 0), vote("b", 0), vote("c", 0, Direction.SHORT)).heads() == (2, 1)
