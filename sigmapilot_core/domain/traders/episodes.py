@@ -133,9 +133,12 @@ def on_snapshot(
 
 
 def on_funding(state: EpisodeState, payment: FundingPayment) -> tuple[EpisodeState, EpisodeOutput]:
-    """Add a funding payment to the open episode; a payment older than its opening belongs to another and is left."""
+    """Add a funding payment to the open episode; one that is not younger than its opening was for another, and is left.
+
+    At one instant funding comes before fills, as in `build_history`.
+    """
     episode = state.open
-    if episode is None or payment.time_ms < episode.opened_at_ms:
+    if episode is None or payment.time_ms <= episode.opened_at_ms:
         return state, EpisodeOutput()
     funding = (ZERO if episode.funding is None else episode.funding) + payment.usdc
     return replace(state, open=replace(episode, funding=funding)), EpisodeOutput(episode_id=episode.id)

@@ -265,6 +265,14 @@ def test_funding_after_the_close_belongs_to_no_episode() -> None:
     assert e.funding is None
 
 
+@pytest.mark.parametrize(("after_ms", "expected"), [(-1, None), (0, None), (1, dec(-1))])
+def test_funding_up_to_the_opening_instant_was_for_an_earlier_position(after_ms: int, expected: Decimal | None) -> None:
+    payment = FundingPayment(ALICE, "BTC", T0 + after_ms, dec(-1), dec(1), 0.0)
+    state, _ = step.on_funding(opened(fill("buy", 1, 100)), payment)
+    assert state.open is not None
+    assert state.open.funding == expected
+
+
 def test_a_fill_names_the_episode_it_belongs_to() -> None:
     state, first = step.on_fill(None, fill("buy", 1, 100, start=0), sz_decimals=3, stop_fraction=None)
     _, second = step.on_fill(state, fill("sell", 1, 100, 1), sz_decimals=3, stop_fraction=None)

@@ -42,6 +42,24 @@ def test_reduction_realises_against_the_average_and_keeps_it() -> None:
     assert (state.position, state.avg_entry) == (1, 105)
 
 
+def test_a_reduction_removes_its_share_of_the_cost() -> None:
+    state, changes = flat_start(script(("buy", 2, 100), ("buy", 3, 120), ("sell", 3, 130)))
+    assert changes[-1].realised == 54  # 3 x (130 - 112)
+    assert (state.cost, state.avg_entry) == (224, 112)
+
+
+@given(orders)
+def test_a_reduction_keeps_the_average_entry(rows: list[tuple[str, int, int]]) -> None:
+    state = ledger.flat(ALICE, "BTC")
+    for f in script(*rows):
+        before = state.avg_entry
+        state, change = ledger.step(state, f, LOTS)
+        if change.action is Action.REDUCE:
+            assert before is not None
+            assert state.avg_entry is not None
+            assert abs(state.avg_entry - before) < Decimal("1e-11")
+
+
 def test_short_realises_with_the_opposite_sign() -> None:
     _, changes = flat_start(script(("sell", 2, 100), ("buy", 2, 90)))
     assert changes[-1].realised == 20  # 2 x (100 - 90)

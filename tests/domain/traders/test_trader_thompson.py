@@ -107,7 +107,7 @@ def test_exploit_slots_that_cannot_be_filled_go_to_explore_with_a_reason() -> No
     assert len(selection.pool) == 50
     spilled = [row for row in selection.pool if row.group is Group.EXPLORE and row.slot is Group.EXPLOIT]
     assert len(spilled) == 35
-    assert "35 exploit slots went to explore: only 5 eligible" in selection.reason
+    assert selection.reason == "35 exploit slots went to explore: only 5 eligible"
     assert all("exploit could not fill" in row.reason for row in spilled)
 
 
@@ -115,13 +115,13 @@ def test_explore_slots_that_cannot_be_filled_go_to_exploit_with_a_reason() -> No
     selection = choose_pool(crowd(100, 3), DAY, 1)
     assert len(selection.pool) == 50
     assert sum(row.group is Group.EXPLOIT for row in selection.pool) == 47
-    assert "7 explore slots went to exploit: only 3 eligible" in selection.reason
+    assert selection.reason == "7 explore slots went to exploit: only 3 eligible"
 
 
 def test_too_few_traders_leave_slots_empty_and_say_so() -> None:
     selection = choose_pool(crowd(2, 3), DAY, 1)
     assert len(selection.pool) == 5
-    assert "45 slots are empty" in selection.reason
+    assert selection.reason == "45 slots are empty: too few eligible traders"
 
 
 def test_no_candidate_is_an_empty_pool() -> None:
