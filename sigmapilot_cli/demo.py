@@ -1,4 +1,4 @@
-"""`sigmapilot demo`: the whole system on one machine without a network, up to its first executed paper signal."""
+"""`sigmapilot demo`: the whole system on one machine without a network, on a simulated or a recorded exchange."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sigmapilot_cli.runner import run_mode
 
 def demo(
     until_signal: Annotated[bool, typer.Option("--until-signal", help="Stop after the first executed signal.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds --until-signal may take.")] = 900,
+    timeout: Annotated[float, typer.Option(help="Seconds --until-signal or a recording may take.")] = 900,
     recording: Annotated[str | None, typer.Option(help="Folder of a recorded market to replay.")] = None,
     leaderboard: Annotated[str | None, typer.Option(help="Folder of a recorded leaderboard.")] = None,
     pool: Annotated[str | None, typer.Option(help="normal | recording")] = None,
@@ -27,12 +27,14 @@ def demo(
         port_base,
         recording_dir=recording,
         leaderboard_dir=leaderboard,
-        pool=pool,
+        pool=pool or ("recording" if recording else None),
         seed=None if seed is None else str(seed),
     )
     from sigmapilot_cli.demo_journey import DemoJourney  # SQLAlchemy is slow to import, and most commands do without
 
     journey = DemoJourney(settings, typer.echo)
+    if recording is not None:
+        raise typer.Exit(run_mode(settings, journey.until_end, timeout))
     if until_signal:
         raise typer.Exit(run_mode(settings, journey.until_signal, timeout))
     raise typer.Exit(run_mode(settings, journey.stay))

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx
 import sqlalchemy as sa
 
+from sigmapilot_cli.demo_summary import summary
 from sigmapilot_cli.errors import EXIT_FAILED, CommandError
 from sigmapilot_core.adapters.dagster_graphql import (
     DagsterGraphql,
@@ -18,7 +20,12 @@ from sigmapilot_core.adapters.dagster_graphql import (
     JobRun,
 )
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.schema.stream import consensus_signals, execution_logs
+from sigmapilot_core.adapters.postgres.schema.stream import (
+    consensus_signals,
+    decision_logs,
+    execution_logs,
+    stream_status,
+)
 from sigmapilot_core.adapters.settings import Settings
 
 LEARN_JOB = "materialise_all"
@@ -49,14 +56,43 @@ class DemoJourney:
         self._settings = settings
         self._say = say
         self._poll_s = poll_s
+        self._started = datetime.now(UTC)
         self._dagster = DagsterGraphql(f"http://127.0.0.1:{settings.ports.dagster}")
 
     async def stay(self) -> int:
-        """The same as `until_signal`, and then on until the terminal says stop."""
+        """The same as `until_signal`, and then on until the terminal says stop; ends with a summary."""
         code = await self.until_signal()
-        with contextlib.suppress(asyncio.CancelledError):
+        self._say("the demo goes on until Ctrl-C, which ends it with a summary")
+        try:
             await asyncio.Event().wait()
+        finally:
+            self._summarise(self._started)
         return code
+
+    async def until_end(self) -> int:
+        """Learn, let the recording play to its end, and sum up; 1 with a reason when nothing was decided."""
+        engine = create_engine(self._settings.database_url.get_secret_value(), pool_size=1)
+        try:
+            await self._stream_ready()
+            if not await self._learn():
+                return EXIT_FAILED
+            self._say("the recording plays")
+            while not await asyncio.to_thread(_has_ended, engine):
+                await asyncio.sleep(self._poll_s)
+            self._say("the recording has ended")
+            self._summarise(datetime.fromtimestamp(0, UTC))
+            return 0 if await asyncio.to_thread(_decision_count, engine) else EXIT_FAILED
+        finally:
+            engine.dispose()
+
+    def _summarise(self, since: datetime) -> None:
+        engine = create_engine(self._settings.database_url.get_secret_value(), pool_size=1)
+        try:
+            with engine.connect() as connection:
+                for line in summary(connection, since):
+                    self._say(line)
+        finally:
+            engine.dispose()
 
     async def until_signal(self) -> int:
         """Exit code 0 with the first executed signal, 1 with a reason."""
@@ -70,6 +106,11 @@ class DemoJourney:
             while (signal := await asyncio.to_thread(_executed_signal, engine, newest_order)) is None:
                 await asyncio.sleep(self._poll_s)
             self._say(str(signal))
+            self._say(
+                f"look at it: http://127.0.0.1:{self._settings.ports.page} (status page), "
+                f"http://127.0.0.1:{self._settings.ports.api[4]}/consensus/signals (API), "
+                f"http://127.0.0.1:{self._settings.ports.dagster} (Dagster)"
+            )
             return 0
         finally:
             engine.dispose()
@@ -123,6 +164,19 @@ class DemoJourney:
             return self._dagster.newest_run(LEARN_JOB)
         except DagsterUnavailableError:  # busy; asked again in a moment
             return None
+
+
+def _has_ended(engine: sa.Engine) -> bool:
+    """Whether the stream has decided on everything up to the recording's last frame."""
+    query = sa.select(stream_status.c.value).where(stream_status.c.key == "ended")
+    with engine.connect() as connection:
+        found = connection.execute(query).scalar()
+    return bool(found and found["value"])
+
+
+def _decision_count(engine: sa.Engine) -> int:
+    with engine.connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(decision_logs)).scalar_one()
 
 
 def _newest_order(engine: sa.Engine) -> int:
