@@ -63,10 +63,9 @@ class DemoJourney:
         """The same as `until_signal`, and then on until the terminal says stop; ends with a summary."""
         code = await self.until_signal()
         self._say("the demo goes on until Ctrl-C, which ends it with a summary")
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        finally:
-            self._summarise(self._started)
+        self._summarise(self._started)
         return code
 
     async def until_end(self) -> int:

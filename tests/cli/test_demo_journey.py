@@ -113,8 +113,9 @@ async def test_it_waits_for_the_stream_learns_and_names_the_first_executed_signa
     trade(stage.engine, "ETH")  # of an earlier demo
     assert await stage.journey().until_signal() == 0
     assert stage.launched == ["materialise_all"]
-    assert stage.lines[-1].startswith("signal: long BTC, effective K 1.00")
-    assert stage.lines[-1].endswith("paper fill at 101.5")
+    assert stage.lines[-2].startswith("signal: long BTC, effective K 1.00")
+    assert stage.lines[-2].endswith("paper fill at 101.5")
+    assert stage.lines[-1].startswith("look at it: http://127.0.0.1:")
 
 
 async def test_a_failed_learning_run_is_the_reason_and_names_the_step(stage: Stage) -> None:
