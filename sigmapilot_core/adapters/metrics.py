@@ -184,6 +184,8 @@ class DatabaseMetrics(_Declared):
     sigmapilot_db_volatility_fallback = gauge("1 if the stop is not from the ATR, else 0", "asset", "source")
     sigmapilot_db_stop_fraction = gauge("Stop distance, fraction of the price", "asset")
     sigmapilot_db_correlation_measured_pairs = gauge("Measured pairs of the newest day")
+    sigmapilot_db_rho0 = gauge("Correlation assumed of unmeasured pairs in the newest snapshot")
+    sigmapilot_db_rho0_limit = gauge("Largest correlation that may be assumed")
     sigmapilot_db_dead_records_unresolved = gauge("Parked records that nobody resolved")
     sigmapilot_db_feed_gaps_unreconciled = gauge("Holes in the feed not yet reconciled")
     sigmapilot_db_feed_gaps_24h = gauge("Holes in the feed of the last 24 hours", "kind")

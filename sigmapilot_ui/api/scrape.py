@@ -58,6 +58,7 @@ def _database_text(context: Context) -> bytes:
             now = feed_now(db)
             _decisions(db, found, now)
             _traders(db, found, now)
+            found.sigmapilot_db_rho0_limit.set(context.config.params.correlation.max_default_rho)
             _market(db, found)
             _health(db, found, now, context.config.params.freshness.posterior_s)
             _own(db, found)
@@ -96,6 +97,9 @@ def _traders(db: sa.Connection, found: DatabaseMetrics, now: datetime) -> None:
         found.sigmapilot_db_learning_traders.set(selection["learning_count"])
     for state, count in queries_traders.tracked_counts(db).items():
         found.sigmapilot_db_tracked_traders.labels(state).set(count)
+    rho0 = queries_traders.assumed_rho(db)
+    if rho0 is not None:
+        found.sigmapilot_db_rho0.set(rho0)
     found.sigmapilot_db_correlation_measured_pairs.set(queries_traders.correlation_status(db)["measured_pairs"])
 
 

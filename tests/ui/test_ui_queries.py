@@ -124,9 +124,11 @@ def test_unmeasured_pairs_are_counted_but_not_averaged(filled: sa.Engine) -> Non
     with reading(filled) as connection:
         found = queries_traders.correlation_status(connection)
         bins = queries_traders.correlation_bins(connection)
+        rho0 = queries_traders.assumed_rho(connection)
     assert found["latest_date"] == TODAY
     assert found["db_pair_count"] == POOL_SIZE * (POOL_SIZE - 1) // 2
     assert 0 < found["measured_pairs"] < found["db_pair_count"]
+    assert rho0 == 0.11
     assert found["sample_highest_correlations"][0]["rho"] == 0.92
     assert sum(row["pairs"] for row in bins) == found["measured_pairs"]
 

@@ -7,13 +7,16 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
-from sigmapilot_core.adapters.postgres.queries import Row, first, one, rows, scalar, to_ms
+from sigmapilot_core.adapters.postgres.queries import Row, first, number, one, rows, scalar, to_ms
 from sigmapilot_core.adapters.postgres.schema.model import (
     addresses,
     alpha_pool_addresses,
     leaderboard_downloads,
     leaderboard_snapshots,
+    model_parts,
+    model_snapshots,
     pool_selections,
     position_signals,
     trader_corr,
@@ -205,6 +208,14 @@ def correlation_status(connection: sa.Connection, highest: int = 10) -> Row:
         .limit(highest)
     )
     return summary | {"sample_highest_correlations": rows(connection, sample)}
+
+
+def assumed_rho(connection: sa.Connection) -> float | None:
+    """rho0 of the newest snapshot: the correlation that unmeasured pairs are given (spec 1.7)."""
+    parts, snapshots = model_parts.c, model_snapshots.c
+    newest = sa.select(snapshots.slow_version).order_by(snapshots.version.desc()).limit(1).scalar_subquery()
+    content = sa.cast(parts.content, pg.JSONB)["rho0"].astext
+    return number(scalar(connection, sa.select(content).where(parts.part == "slow", parts.version == newest)))
 
 
 def correlation_bins(connection: sa.Connection, width: float = 0.05) -> list[Row]:

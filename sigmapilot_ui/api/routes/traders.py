@@ -182,6 +182,7 @@ def correlation_status(db: Db) -> dict[str, Any]:
     return found | {
         "status": "ok" if found["measured_pairs"] else "nothing measured yet",
         "loaded_pairs": found["measured_pairs"],
+        "rho0": queries_traders.assumed_rho(db),
         "pool_size": size,
         "expected_pairs": expected,
         "coverage_pct": 100.0 * min(found["measured_pairs"], expected) / expected if expected else None,
