@@ -57,3 +57,8 @@ def pg_empty_url(pg_server: EmbeddedServer) -> Iterator[str]:
     ensure_database(url)
     yield url
     drop_database(url)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--soak-minutes N`: half an hour by default, minutes in continuous integration."""
+    parser.addoption("--soak-minutes", type=float, default=30.0, help="how long each soak runs")
