@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,18 @@ def local_app(data_dir: Path) -> faust.App:
 def local_channel(app: faust.App, size: int) -> Any:
     """A bounded channel: a slow consumer makes the sender wait."""
     return app.channel(maxsize=size)
+
+
+def local_agent(
+    app: faust.App,
+    channel: Any,
+    name: str,
+    consume: Callable[[Any], Awaitable[None]],
+    on_failure: Callable[[Any, BaseException], Awaitable[None]],
+) -> None:
+    """An agent that reads a channel; `on_failure` is told of its exception before Faust would start it again."""
+    agent: Any = app.agent(channel, name=name)(consume)
+    agent._on_error = on_failure  # the decorator has no argument for it
 
 
 async def start(app: faust.App) -> None:

@@ -129,8 +129,8 @@ class Stream:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop, then drain. Raises what made an agent or a service fail."""
-        self.app.agent(self._inputs_channel, name="decide", on_error=self._failed)(self.decide.consume)
-        self.app.agent(self._intents, name="execute", on_error=self._failed)(self._execute)
+        faust_app.local_agent(self.app, self._inputs_channel, "decide", self.decide.consume, self._failed)
+        faust_app.local_agent(self.app, self._intents, "execute", self._execute, self._failed)
         progress, snapshot = await asyncio.to_thread(self._restore)
         await faust_app.start(self.app)
         site = await serve(self.health, self._world.registry, self._world.settings.ports.stream_metrics)
