@@ -278,6 +278,11 @@ def child_environment(settings: Settings, *, api_token: SecretStr | None = None)
         "PYTHONUNBUFFERED": "1",
         "TZ": "UTC",
     }
+    # a relative folder was meant from where the caller stands, and the process runs elsewhere
+    recording = settings.recording
+    for name, folder in (("RECORDING_DIR", recording.market_dir), ("LEADERBOARD_DIR", recording.leaderboard_dir)):
+        if folder is not None:
+            environment[PREFIX + name] = str(folder)
     return environment
 
 

@@ -198,6 +198,17 @@ def test_children_get_the_settings_no_telemetry_and_the_token_only_if_meant(monk
     assert plain["DO_NOT_TRACK"] == plain["DAGSTER_DISABLE_TELEMETRY"] == "1"
 
 
+def test_a_relative_folder_means_the_same_in_every_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"SIGMAPILOT_RECORDING_DIR": "market", "SIGMAPILOT_LEADERBOARD_DIR": "../board"}
+    child = child_environment(load_settings({"SIGMAPILOT_MODE": "recording:market", **names}))
+    monkeypatch.chdir("/")
+    assert load_settings(environ=child).recording.market_dir == tmp_path / "market"
+    board = load_settings(environ=child).recording.leaderboard_dir
+    assert board is not None
+    assert board.resolve() == tmp_path.parent / "board"
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         load_settings(environ={}).mode = None  # type: ignore[misc, assignment]
