@@ -113,7 +113,8 @@ def _read(environment: dict[str, str], found: Soak) -> None:
         found.vetoed = connection.execute(
             sa.text(
                 "SELECT count(*) FROM decision_logs d WHERE agreeing_count >= 3 AND EXISTS (SELECT 1 FROM"
-                " jsonb_array_elements(d.gates::jsonb) g WHERE g ->> 'name' = 'effective_k' AND g ->> 'passed' = 'false')"
+                " jsonb_array_elements(d.gates::jsonb) g"
+                " WHERE g ->> 'name' = 'effective_k' AND g ->> 'passed' = 'false')"
             )
         ).scalar_one()
         found.alerts = list(connection.execute(sa.text("SELECT kind || ': ' || message FROM alerts")).scalars())
