@@ -183,6 +183,13 @@ def test_the_unclamped_mean_must_be_positive_from_ten_episodes(
     assert has_enough_mean(n_eff, mean) is expected
 
 
+def test_learning_counts_wins_and_sums_net_r() -> None:
+    learnt = learn([episode(1.0, 1, net_r=0.9), episode(0.0, 2, net_r=-0.1), episode(-1.0, 3)], T0 + 4 * DAY_MS)
+    assert (learnt.n_episodes, learnt.n_wins, learnt.last_closed_at_ms) == (3, 1, T0 + 3 * DAY_MS)
+    assert learnt.total_r == pytest.approx(-0.2)
+    assert learnt.mean_r == pytest.approx(-0.2 / 3)
+
+
 def test_learning_of_nothing_is_the_prior_with_unknown_means() -> None:
     learnt = learn([], T0)
     assert learnt.posterior == nig.prior()
