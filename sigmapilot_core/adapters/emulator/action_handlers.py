@@ -233,7 +233,12 @@ def _create_sub_account(actor: Actor, action: Mapping[str, Any]) -> dict[str, An
     if not isinstance(name, str):
         raise Unprocessable
     subs = actor.desk.sub_accounts(actor.master)
-    if not 0 < len(name) <= _SUB_NAME_LENGTH or name in {s.name for s in subs}:
+    if (
+        not 0 < len(name) <= _SUB_NAME_LENGTH
+        or not name.isascii()
+        or not name.isprintable()
+        or name in {s.name for s in subs}
+    ):
         raise Refusal("Invalid sub-account name.")
     address = "0x" + hashlib.sha256(f"{actor.master}:{len(subs)}".encode()).hexdigest()[:40]
     actor.desk.open_sub_account(actor.master, name, address)

@@ -21,6 +21,7 @@ from sigmapilot_core.ports import Clock
 MAX_BATCH = 200
 _NOBODY = "0x" + "0" * 40
 _STALE_COST = 5
+_NUMBERS = 1 << 63
 _UNCOUNTED = frozenset({"noop"})
 _CANCELS = frozenset({"cancel", "cancelByCloid"})
 
@@ -29,9 +30,11 @@ def read_envelope(values: Mapping[str, Any]) -> Envelope:
     """The request's shape. `Unprocessable` if it is not an action with nonce and signature."""
     action, nonce, signature = values.get("action"), values.get("nonce"), values.get("signature")
     expires, vault = values.get("expiresAfter"), values.get("vaultAddress")
-    if not isinstance(action, dict) or not isinstance(action.get("type"), str) or not isinstance(signature, dict):
+    if not isinstance(action, dict) or not isinstance(signature, dict):
         raise Unprocessable
-    if type(nonce) is not int or nonce < 0 or not (expires is None or type(expires) is int):
+    if not isinstance(action.get("type"), str) or not action["type"].isascii():
+        raise Unprocessable
+    if type(nonce) is not int or not 0 <= nonce < _NUMBERS or not (expires is None or type(expires) is int):
         raise Unprocessable
     try:
         account = None if vault is None else to_address(vault, "vaultAddress")

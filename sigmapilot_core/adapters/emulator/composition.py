@@ -123,7 +123,7 @@ async def run(options: Options, on_url: Callable[[str], None] = lambda url: None
         on_url(url)
         _LOG.info("emulator listens", url=url)
         building = asyncio.create_task(asyncio.to_thread(build_source, options, clock.now_ms()))
-        waiting = asyncio.create_task(stop.wait())
+        waiting = asyncio.create_task(_first_of(stop, emulator.failed))
         await asyncio.wait((building, waiting), return_when=asyncio.FIRST_COMPLETED)
         if building.done():
             built = building.result()
@@ -134,3 +134,16 @@ async def run(options: Options, on_url: Callable[[str], None] = lambda url: None
             await waiting
         waiting.cancel()
         _LOG.info("emulator stops", is_built=building.done())
+        if emulator.fault is not None:
+            raise emulator.fault
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -38,8 +38,8 @@ _INSTEAD: dict[str, Callable[[], web.Response]] = {
 }
 
 
-async def answered(request: web.Request, kind: str, faults: FaultRegistry, answer: Answer) -> web.StreamResponse:
-    """The answer to a request of a kind (its type), as the faults in force let it through."""
+async def refused(request: web.Request, kind: str, faults: FaultRegistry) -> web.Response | None:
+    """What is answered instead of executing a request of a kind (its type); None if it goes on, after a delay."""
     scope = {"path": request.path, "request": kind}
     for name, instead in _INSTEAD.items():
         if faults.find(name, **scope):
@@ -47,6 +47,15 @@ async def answered(request: web.Request, kind: str, faults: FaultRegistry, answe
     slow = faults.find("http_slow", **scope)
     if slow is not None:
         await asyncio.sleep(slow.delay_s)
+    return None
+
+
+async def answered(request: web.Request, kind: str, faults: FaultRegistry, answer: Answer) -> web.StreamResponse:
+    """The answer to a request of a kind, as the faults in force let it through."""
+    scope = {"path": request.path, "request": kind}
+    instead = await refused(request, kind, faults)
+    if instead is not None:
+        return instead
     response = await answer()
     late = faults.find("http_late", **scope)
     if late is not None:

@@ -58,7 +58,7 @@ class Body:
     def flag(self, name: str) -> bool:
         """A boolean; False when absent or null."""
         value = self.values.get(name)
-        if value not in (None, True, False):
+        if value is not None and type(value) is not bool:
             raise Unprocessable
         return value is True
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from aiohttp import WSMsgType, web
 
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
@@ -22,6 +21,7 @@ from sigmapilot_core.adapters.emulator.venue import Venue
 from sigmapilot_core.adapters.hyperliquid import encode
 
 _MAX_MESSAGE_BYTES = 1 << 20
+_NUMBERS = 1 << 63
 Post = Callable[[str, Any, str], "PostAnswer"]
 """Executes a request of kind info or action for a network address."""
 
@@ -116,7 +116,7 @@ class Session:
             return
         try:
             message = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         method = message.get("method") if isinstance(message, dict) else None
         if method == "ping":
@@ -125,7 +125,7 @@ class Session:
             await self._subscribe(message.get("subscription"))
         elif method == "unsubscribe":
             await self._unsubscribe(message.get("subscription"))
-        elif method == "post" and type(message.get("id")) is int and isinstance(message.get("request"), dict):
+        elif method == "post" and _is_number(message.get("id")) and isinstance(message.get("request"), dict):
             await self._post(message["id"], message["request"])
         else:
             await self._error(f"Error parsing JSON into valid websocket request: {text}")
@@ -192,8 +192,8 @@ class Session:
             slow = self._feed.faults.find("http_slow", path="/ws")
             if slow is not None:
                 await asyncio.sleep(slow.delay_s)
-            kind = request.get("type")
-            answer = self._feed.post(str(kind), request.get("payload"), self._connection.peer)
+            kind = "info" if request.get("type") == "info" else "action"
+            answer = self._feed.post(kind, request.get("payload"), self._connection.peer)
             response = {"type": kind, "payload": answer.payload}
             if answer.error is not None:
                 response = {"type": "error", "payload": answer.error}
@@ -202,5 +202,10 @@ class Session:
             self._connection.pending_posts -= 1
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _NUMBERS
+
+
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    """What a client sent, as compact ASCII: it may hold numbers and letters that no venue would send."""
+    return json.dumps(value, separators=(",", ":"))

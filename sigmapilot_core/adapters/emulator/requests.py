@@ -95,7 +95,7 @@ class Requests:
     def post(self, kind: str, payload: Any, peer: str) -> PostAnswer:
         """Answer a request that came over the WebSocket."""
         answer = self.info(payload, peer) if kind == "info" else self.action(payload, peer)
-        if kind not in ("info", "action") or answer.status == UNPROCESSABLE:
+        if answer.status == UNPROCESSABLE:
             return PostAnswer(error=f"422 Unprocessable Entity: {UNREADABLE}")
         if answer.status == TOO_MANY:
             return PostAnswer(error="429 Too Many Requests: null")

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from sigmapilot_core.adapters.emulator.faults import CATALOGUE, parse_order
-from sigmapilot_core.adapters.emulator.http_faults import answered, html, too_many_requests, unprocessable
+from sigmapilot_core.adapters.emulator.http_faults import answered, html, refused, too_many_requests, unprocessable
 from sigmapilot_core.adapters.emulator.protocol import converse
 from sigmapilot_core.adapters.emulator.requests import OK, TOO_MANY, Answer
 from sigmapilot_core.adapters.emulator.service import Emulator, NotPossible, Running
@@ -55,7 +55,7 @@ async def _body(request: web.Request) -> Any:
     """The parsed body with the order of its keys; None if it is not JSON."""
     try:
         return json.loads(await request.text())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -83,7 +83,8 @@ class VenueRoutes:
         running = self._emulator.running
         if running is None:
             return html(503, "Service Unavailable")
-        return await answered(request, "ws", self._emulator.faults, lambda: converse(request, running.feed))
+        refusal = await refused(request, "ws", self._emulator.faults)
+        return await converse(request, running.feed) if refusal is None else refusal
 
     async def leaderboard(self, request: web.Request) -> web.StreamResponse:
         """GET /Mainnet/leaderboard."""

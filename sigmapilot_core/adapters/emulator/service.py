@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol
@@ -75,6 +75,8 @@ class Emulator:
         self.phase = "building"
         self.about: dict[str, Any] = {}
         self.stream_ready_ms: int | None = None
+        self.failed = asyncio.Event()
+        self.fault: BaseException | None = None
         self.running: Running | None = None
         self.faults = FaultRegistry(lambda: self.now_ms or 0, random.Random(config.seed))
         self.hub = Hub(config.limits, seconds)
@@ -102,11 +104,22 @@ class Emulator:
         self._plan = DisturbancePlan(disturbances)
         self.about = about
         self.phase = "ready"
-        loop = asyncio.get_running_loop()
         if running.recording is not None:
-            self._task = loop.create_task(running.driver.run_recording(running.recording.blocks))
+            self._start(running.driver.run_recording(running.recording.blocks))
         elif not self.config.stepped:
-            self._task = loop.create_task(running.driver.run_live(self._clock))
+            self._start(running.driver.run_live(self._clock))
+
+    def _start(self, passing: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(passing)
+        self._task.add_done_callback(self._stopped)
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        """Time has come to an end: by order, with the recording, or because of a defect, which must not go unseen."""
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            self.phase = "failed"
+            self.fault = fault
+            self.failed.set()
 
     def _assembled(self, source: VenueSource) -> Running:
         config = self.config
@@ -192,7 +205,7 @@ class Emulator:
         """Readiness, clock, what is on; the body of /emulator/status."""
         running = self.running
         return {
-            "ready": running is not None,
+            "ready": running is not None and self.fault is None,
             "phase": "ended" if running is not None and running.driver.ended else self.phase,
             "now_ms": self.now_ms,
             "virtual_clock": running is not None and running.is_recording,

@@ -49,6 +49,10 @@ SIGNED_WITHOUT_VAULT = frozenset(
 """The SDK signs these with vault None although the payload still carries one."""
 
 
+_UNSIGNABLE = (ValueError, TypeError, OverflowError, KeyError, RecursionError)
+"""What the SDK's helpers raise for an action nobody can have signed with them."""
+
+
 class BadEnvelope(ValueError):
     """An envelope whose fields cannot be what was signed."""
 
@@ -77,15 +81,15 @@ class Envelope:
 def recover(envelope: Envelope) -> str:
     """Lower-case address that signed; a wrong signature gives somebody else's. `BadEnvelope` if nobody can have."""
     signature = {key: _number(envelope.signature.get(key)) for key in ("r", "s", "v")}
-    action = copy.deepcopy(dict(envelope.action))
     try:
+        action = copy.deepcopy(dict(envelope.action))
         if envelope.is_user_signed:
             return _user_signer(envelope, action, signature)
         vault = None if envelope.kind in SIGNED_WITHOUT_VAULT else envelope.vault
         signer = signing.recover_agent_or_user_from_l1_action(
             action, signature, vault, envelope.nonce, envelope.expires_after_ms, False
         )
-    except (BadSignature, KeyValidationError, ValidationError, ValueError, TypeError, OverflowError) as fault:
+    except (BadSignature, KeyValidationError, ValidationError, *_UNSIGNABLE) as fault:
         raise BadEnvelope(f"signature of {envelope.kind} cannot be recovered") from fault
     return str(signer).lower()
 

@@ -60,6 +60,8 @@ class AgentBook:
             return "Invalid agent expiry."
         if len(name) > _NAME_LENGTH:
             return "Agent name too long."
+        if not name.isascii() or not name.isprintable():
+            return "Invalid agent name."
         if address in self._agents and self._agents[address].master != master:
             return "Extra agent already used."
         named = {a.name for a in self.of(master, now_ms) if a.name}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 from eth_account import Account
+from hyperliquid.utils import signing
 
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.scripted_source import Script, ScriptedSource
@@ -23,6 +25,8 @@ from sigmapilot_core.domain.venue import AssetSpec, CashFlow, LeaderboardRow, Le
 START_MS = 1_760_000_000_000
 ALICE, BOB, CAROL = ("0x" + digit * 40 for digit in "abc")
 TRADER = Account.from_key("0x" + "11" * 32)
+ME = TRADER.address.lower()
+FUNDED = EmulatorConfig(deposits={ME: Decimal(10_000)})
 WAIT_S = 5.0
 WINDOWS = {name: LeaderboardWindow(1_000.0, 0.02, 5_000.0) for name in ("day", "week", "month", "allTime")}
 
@@ -170,3 +174,41 @@ async def serve_script(
     async with serving(served) as url, aiohttp.ClientSession() as http:
         served.open(ScriptedSource(script(*trades), START_MS))
         yield Client(served, url, http)
+
+
+def order(px: str = "90000", sz: str = "0.01", tif: str = "Gtc", is_buy: bool = True, **more: Any) -> dict[str, Any]:
+    return {"a": 0, "b": is_buy, "p": px, "s": sz, "r": False, "t": {"limit": {"tif": tif}}} | more
+
+
+def orders(*wires: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "order", "orders": list(wires), "grouping": "na"}
+
+
+@dataclass
+class Trader:
+    """Signs and sends actions with ascending nonces."""
+
+    client: Client
+    wallet: Any = TRADER
+    nonce: int = START_MS
+
+    def envelope(self, action: dict[str, Any], **more: Any) -> dict[str, Any]:
+        self.nonce += 1
+        vault, expires = more.get("vaultAddress"), more.get("expiresAfter")
+        signature = signing.sign_l1_action(self.wallet, action, vault, self.nonce, expires, False)
+        body = {"action": action, "nonce": self.nonce, "signature": signature}
+        return body | {"vaultAddress": vault, "expiresAfter": expires}
+
+    async def send(self, action: dict[str, Any], **more: Any) -> Any:
+        return await self.post(self.envelope(action, **more))
+
+    async def post(self, body: dict[str, Any]) -> Any:
+        status, text = await self.client.post("/exchange", body)
+        assert status == 200, (status, text)
+        return json.loads(text)
+
+    async def status(self, action: dict[str, Any]) -> Any:
+        """The only status of an order action's answer."""
+        answer = await self.send(action)
+        assert answer["status"] == "ok", answer
+        return answer["response"]["data"]["statuses"][0]

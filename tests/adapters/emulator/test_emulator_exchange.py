@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import aiohttp
 import pytest
-from emulator_harness import ALICE, START_MS, TRADER, Client, HandClock, Serve, trade
+from emulator_harness import ALICE, FUNDED, ME, START_MS, TRADER, HandClock, Serve, Trader, order, orders, trade
 from eth_account import Account
 from hyperliquid.utils import signing
 
@@ -19,48 +19,7 @@ from sigmapilot_core.adapters.emulator.config import EmulatorConfig, LimitConfig
 from sigmapilot_core.adapters.emulator.signatures import Envelope, recover
 from sigmapilot_core.adapters.emulator.signers import AgentBook, NonceBook
 
-ME = TRADER.address.lower()
-FUNDED = EmulatorConfig(deposits={ME: Decimal(10_000)})
 DAY_MS = 86_400_000
-
-
-def order(px: str = "90000", sz: str = "0.01", tif: str = "Gtc", is_buy: bool = True, **more: Any) -> dict[str, Any]:
-    return {"a": 0, "b": is_buy, "p": px, "s": sz, "r": False, "t": {"limit": {"tif": tif}}} | more
-
-
-def orders(*wires: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "order", "orders": list(wires), "grouping": "na"}
-
-
-@dataclass
-class Trader:
-    """Signs and sends actions with ascending nonces."""
-
-    client: Client
-    wallet: Any = TRADER
-    nonce: int = START_MS
-    sent: list[dict[str, Any]] = field(default_factory=list)
-
-    def envelope(self, action: dict[str, Any], **more: Any) -> dict[str, Any]:
-        self.nonce += 1
-        vault, expires = more.get("vaultAddress"), more.get("expiresAfter")
-        signature = signing.sign_l1_action(self.wallet, action, vault, self.nonce, expires, False)
-        body = {"action": action, "nonce": self.nonce, "signature": signature}
-        return body | {"vaultAddress": vault, "expiresAfter": expires}
-
-    async def send(self, action: dict[str, Any], **more: Any) -> Any:
-        return await self.post(self.envelope(action, **more))
-
-    async def post(self, body: dict[str, Any]) -> Any:
-        status, text = await self.client.post("/exchange", body)
-        assert status == 200, (status, text)
-        return json.loads(text)
-
-    async def status(self, action: dict[str, Any]) -> Any:
-        """The only status of an order action's answer."""
-        answer = await self.send(action)
-        assert answer["status"] == "ok", answer
-        return answer["response"]["data"]["statuses"][0]
 
 
 # signatures

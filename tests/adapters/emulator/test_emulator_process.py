@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from sigmapilot_core.adapters.emulator.__main__ import main
+
 MODULE = "sigmapilot_core.adapters.emulator"
 LIMIT_S = 60.0
 
@@ -41,16 +43,16 @@ def status(port: int) -> tuple[int, dict[str, Any]] | None:
 
 
 @contextmanager
-def started(folder: Path, port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A process of a small world; killed if the test leaves it running."""
     world = ("--seed", "3", "--traders", "20", "--days", "1", "--state-dir", str(folder), "--port", str(port))
     environment = {"PATH": os.environ["PATH"], "SIGMAPILOT_HOME": str(folder)}
-    process = subprocess.Popen([sys.executable, "-m", MODULE, *world, *more], env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", MODULE, *world], env=environment, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def ready(port: int) -> dict[str, Any]:
@@ -63,37 +65,35 @@ def ready(port: int) -> dict[str, Any]:
     raise AssertionError("the emulator was not ready in time")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_becomes_ready_ends_on_a_signal_and_remembers_its_world(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.slow
+def test_it_becomes_ready_ends_on_a_signal_and_remembers_its_world(tmp_path: Path) -> None:
     port = free_port()
     with started(tmp_path, port) as process:
         first = ready(port)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert status(port) is None
-    if number is signal.SIGTERM:
-        with started(tmp_path, port) as process:
-            again = ready(port)
-        assert again["epoch_ms"] == first["epoch_ms"]
-        assert again["now_ms"] > first["now_ms"]
+    with started(tmp_path, port) as process:
+        again = ready(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert again["epoch_ms"] == first["epoch_ms"]
+    assert again["now_ms"] > first["now_ms"]
 
 
-def test_wrong_options_end_with_two_and_another_world_with_one(tmp_path: Path) -> None:
-    with started(tmp_path, free_port(), "--fault", "earthquake") as process:
-        _, text = process.communicate(timeout=LIMIT_S)
-        assert (process.returncode, b"allowed is one of" in text) == (2, True)
-    (tmp_path / "world.json").write_text(
-        json.dumps(
-            {
-                "seed": 9,
-                "epoch_ms": 1_760_000_000_000,
-                "traders": 20,
-                "history_days": 1,
-                "profile": "demo",
-                "inputs": [],
-            }
-        )
-    )
-    with started(tmp_path, free_port()) as process:
-        _, text = process.communicate(timeout=LIMIT_S)
-        assert (process.returncode, b"seed is 3; allowed is 9" in text) == (1, True)
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SIGMAPILOT_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_wrong_options_end_with_two(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--fault", "earthquake"]) == 2
+    assert "allowed is one of" in capsys.readouterr().err
+
+
+def test_the_world_of_another_seed_ends_with_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = {"seed": 9, "epoch_ms": 1_760_000_000_000, "traders": 20, "history_days": 1, "profile": "demo", "inputs": []}
+    (home / "world.json").write_text(json.dumps(kept))
+    assert main(["--seed", "3", "--state-dir", str(home), "--port", "0"]) == 1
+    assert "seed is 3; allowed is 9" in capsys.readouterr().err

@@ -138,8 +138,8 @@ async def test_the_accounts_of_the_recording_can_be_asked_for(source: RecordingS
 async def test_a_recording_is_paced_by_its_receive_times(source: RecordingSource) -> None:
     async with played(source, speed=30) as client, client.socket() as socket:
         await socket.subscribe(type="trades", coin="BTC")
-        await client.post("/emulator/ready", {})
         began = asyncio.get_running_loop().time()
+        await client.post("/emulator/ready", {})
         await data_frames(socket)
         took = asyncio.get_running_loop().time() - began
         assert took >= 3 / 30  # three recorded seconds, thirty times as fast
