@@ -52,7 +52,7 @@ fills = sa.Table(
     column("crossed", Bool),
     unknown("start_position", Num),
     column("position_after", Num),
-    column("realized_pnl", Num),
+    unknown("realized_pnl", Num),
     unknown("fee", Num),
     column("action", Text),  # open | increase | reduce | close | flip
     unknown("episode_id", Text),

@@ -262,7 +262,7 @@ CREATE TABLE fills (
     crossed BOOLEAN NOT NULL,
     start_position NUMERIC,
     position_after NUMERIC NOT NULL,
-    realized_pnl NUMERIC NOT NULL,
+    realized_pnl NUMERIC,
     fee NUMERIC,
     action TEXT NOT NULL,
     episode_id TEXT,
