@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# full length by hand; continuous integration runs minutes
+SOAK_MINUTES ?= 30
 
 .PHONY: setup demo live test check lint types bench soak browser kafka realdata slow lock clean audit
 
@@ -47,7 +49,7 @@ kafka: setup
 	$(BIN)/pytest -m kafka --timeout 600
 
 soak: setup
-	$(BIN)/pytest -m soak --timeout 7200
+	$(BIN)/pytest -m soak --timeout 7200 --soak-minutes $(SOAK_MINUTES)
 
 bench: setup
 	$(BIN)/python -m benchmarks
