@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 from seed_rows import MODE, NOW, fill
 from test_ui_api import GETS, NOWHERE
 
-from sigmapilot_core.adapters.metrics import describe
+from sigmapilot_core.adapters.metrics import Metrics, describe
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_ui.api.app import create_app
 from sigmapilot_ui.api.context import ApiConfig
@@ -121,6 +123,31 @@ def test_metrics_are_declared_ones_and_tell_what_the_rows_say(filled: sa.Engine)
     assert fallback == {"BTC": 0, "ETH": 1, "SOL": 1}
     requests = {s.labels["route"] for s in found["sigmapilot_api_requests"].samples if s.name.endswith("_total")}
     assert "/consensus/stats" in requests
+
+
+@pytest.fixture
+def stream_url() -> Iterator[str]:
+    """The stream's metrics as its own process serves them."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.decide_signal_generated_total.labels("BTC", "long").inc(3)
+    metrics.decide_vote_weight_gini.set(0.0)
+    server, thread = start_http_server(0, "127.0.0.1", metrics.registry)
+    yield f"http://127.0.0.1:{server.server_port}/metrics"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_streams_metrics_are_shown_beside_the_apis_own(filled: sa.Engine, stream_url: str) -> None:
+    config = ApiConfig(mode=MODE, stream_metrics_url=stream_url)
+    client = TestClient(create_app(filled, config, NOWHERE), base_url="http://localhost")
+    text = client.get("/metrics").text
+    assert 'decide_signal_generated_total{direction="long",symbol="BTC"} 3.0' in text
+    assert "sigmapilot_stream_metrics_up 1.0" in text
+    names = [family.name for family in text_string_to_metric_families(text)]
+    assert len(names) == len(set(names)), "a family stands once in an exposition"
+    assert "decide_" not in client.get("/metrics?source=api").text
+    assert client.get("/data-health").json()["weight_distribution"] == {"gini": 0.0, "saturation_pct": None}
 
 
 def test_what_is_unknown_is_not_exported(blank: sa.Engine) -> None:
