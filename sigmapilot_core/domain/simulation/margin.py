@@ -1,17 +1,22 @@
-"""An account's positions and margin at the present marks."""
+"""An account as the venue shows it: the matching engine's rules over the world's books."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sigmapilot_core.domain.execution import accounts as rules
 from sigmapilot_core.domain.simulation import boards, ticks
-from sigmapilot_core.domain.simulation.settings import CoinSettings
 from sigmapilot_core.domain.simulation.statement import Holding, Statement
 from sigmapilot_core.domain.simulation.world import World
-from sigmapilot_core.domain.venue import AccountState, Position
+from sigmapilot_core.domain.traders.ledger import LedgerState
+from sigmapilot_core.domain.venue import AccountState, AssetSpec
+
+
+def assets(world: World) -> tuple[AssetSpec, ...]:
+    """The universe; the position is the asset id."""
+    return tuple(AssetSpec(c.coin, c.sz_decimals, c.max_leverage) for c in world.settings.coins)
 
 
 def empty_state(user: str, time_ms: int) -> AccountState:
@@ -20,69 +25,52 @@ def empty_state(user: str, time_ms: int) -> AccountState:
 
 
 def account_state(world: World, account: int, statement: Statement) -> AccountState:
-    """Cross margin: maintenance is half of the initial margin at the coin's highest leverage; withdrawable is what the
-    larger of initial margin and a tenth of the notional leaves."""
+    """Positions, equity and margin at the present marks."""
     statement.update()
+    specs = assets(world)
+    user = world.population.addresses[account]
+    held = {c: holding for c, holding in sorted(statement.holdings.items()) if holding.lots}
+    ledgers = {specs[c].coin: _ledger(user, specs[c], holding) for c, holding in held.items()}
+    cost = sum((ledger.cost or Decimal(0) for ledger in ledgers.values()), Decimal(0))
     marks = world.path.marks_at(world.now_ms)
-    lots = world.accounts.now.position[account]
-    notional = np.abs(lots) * marks
-    equity = int(world.accounts.now.cash[account] + lots @ marks)
-    limits = np.array([coin.max_leverage for coin in world.settings.coins])
-    maintenance = notional // (2 * limits)
-    chosen = int(world.population.traits["leverage"][account])
-    leverage = np.minimum(limits, np.maximum(chosen, -(-notional // max(equity, 1))))
-    margin = notional // leverage
-    held = np.flatnonzero(lots).tolist()
-    funding = _funding_since_open(world, account, statement) if held else {}
-    positions = tuple(
-        _position(
-            world.settings.coins[c],
-            statement.holdings[c],
-            int(marks[c]),
-            equity - int(maintenance.sum()),
-            int(leverage[c]),
-            int(margin[c]),
-            funding[c],
-        )
-        for c in held
+    shown = rules.Account(
+        user=user,
+        default_leverage=1,
+        cash=ticks.usd_decimal(int(world.accounts.now.cash[account])) + cost,
+        ledgers=ledgers,
+        leverages=_leverages(world, account, specs),
+        funding_since_open=_funding_since_open(world, account, held, specs) if held else {},
     )
-    return AccountState(
-        user=world.population.addresses[account],
-        time_ms=world.now_ms,
-        account_value=ticks.usd_decimal(equity),
-        maintenance_margin=ticks.usd_decimal(int(maintenance.sum())),
-        withdrawable=ticks.usd_decimal(max(0, equity - max(int(margin.sum()), int(notional.sum()) // 10))),
-        positions=positions,
-    )
+    mark_px = {spec.coin: ticks.px_decimal(int(marks[c]), spec.sz_decimals) for c, spec in enumerate(specs)}
+    return rules.account_state(shown, mark_px, {spec.coin: spec for spec in specs}, world.now_ms)
 
 
-def _position(
-    coin: CoinSettings, holding: Holding, mark: int, free: int, leverage: int, margin: int, funding: int
-) -> Position:
+def _ledger(user: str, spec: AssetSpec, holding: Holding) -> LedgerState:
     side = 1 if holding.lots > 0 else -1
-    liquidation = liquidation_px(mark, holding.lots, free, coin.max_leverage)
-    level = int(ticks.nearest(liquidation, coin.sz_decimals)) if liquidation > 0 else 0
-    return Position(
-        coin=coin.coin,
-        size=ticks.sz_decimal(holding.lots, coin.sz_decimals),
-        entry_px=holding.entry_px(coin.sz_decimals),
-        unrealised_pnl=ticks.usd_decimal(holding.lots * mark - side * holding.cost),
-        leverage=leverage,
-        max_leverage=coin.max_leverage,
-        liquidation_px=ticks.px_decimal(level, coin.sz_decimals) if level else None,
-        margin_used=ticks.usd_decimal(margin),
-        funding_since_open=ticks.usd_decimal(funding),
+    return LedgerState(
+        user=user,
+        coin=spec.coin,
+        position=ticks.sz_decimal(holding.lots, spec.sz_decimals),
+        cost=ticks.usd_decimal(side * holding.cost),
+        time_ms=holding.opened_ms,
     )
 
 
-def liquidation_px(mark: float, lots: int, margin_available: int, max_leverage: int) -> float:
-    """price - side x margin available / |size| / (1 - l x side), l = 1/(2 x highest leverage), all else unchanged."""
-    side = 1 if lots > 0 else -1
-    return mark - side * (margin_available / abs(lots)) / (1 - side * 0.5 / max_leverage)
+def _leverages(world: World, account: int, specs: tuple[AssetSpec, ...]) -> dict[str, int]:
+    """What the account chose, or more where its position already needs it; never more than the coin allows."""
+    books = world.accounts.now
+    marks = world.path.marks_at(world.now_ms)
+    equity = max(1, int(books.cash[account] + books.position[account] @ marks))
+    chosen = int(world.population.traits["leverage"][account])
+    needed = -(-np.abs(books.position[account]) * marks // equity)
+    return {spec.coin: min(spec.max_leverage, max(chosen, int(needed[c]))) for c, spec in enumerate(specs)}
 
 
-def _funding_since_open(world: World, account: int, statement: Statement) -> dict[int, int]:
-    """Funding of each coin since its position was opened."""
+def _funding_since_open(
+    world: World, account: int, held: dict[int, Holding], specs: tuple[AssetSpec, ...]
+) -> dict[str, Decimal]:
     _, paid = boards.funding_rows(world, account)
-    hours: NDArray[np.int64] = world.accounts.funding_times.view()
-    return {c: int(paid[hours >= holding.opened_ms, c].sum()) for c, holding in statement.holdings.items()}
+    hours = world.accounts.funding_times.view()
+    return {
+        specs[c].coin: ticks.usd_decimal(int(paid[hours >= holding.opened_ms, c].sum())) for c, holding in held.items()
+    }

@@ -6,7 +6,7 @@ Every rule is that of the pipeline (`traders`, `consensus`, `market`, `risk`); h
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -100,8 +100,17 @@ def all_fills(source: WorldSource, user: str, since_ms: int = 0) -> list[Fill]:
     return sorted([*fills, *slices], key=lambda fill: fill.time_ms) if slices else list(fills)
 
 
-def episodes_of(source: WorldSource, user: str, fills: Iterable[Fill], market: Market) -> tuple[Episode, ...]:
-    """Closed episodes of an account, funding included."""
+@dataclass(frozen=True, slots=True)
+class TraderHistory:
+    """All fills and closed episodes of one account."""
+
+    fills: list[Fill]
+    episodes: tuple[Episode, ...]
+
+
+def history_of(source: WorldSource, user: str, market: Market) -> TraderHistory:
+    """Fills and closed episodes of an account until now, funding included."""
+    fills = all_fills(source, user)
     history = build_history(
         fills,
         sz_decimals=market.sz_decimals,
@@ -109,38 +118,50 @@ def episodes_of(source: WorldSource, user: str, fills: Iterable[Fill], market: M
         funding=source.funding_payments(user, 0, source.now_ms),
         until_ms=source.now_ms,
     )
-    return history.episodes
+    return TraderHistory(fills, history.episodes)
 
 
-def learn_from(source: WorldSource, params: Params = _DEFAULTS, version: int = 1) -> Learned:
-    """Filters, episodes, posteriors, pool and correlations as of now, of all that pass the leaderboard's filters."""
+def learn_from(
+    source: WorldSource,
+    params: Params = _DEFAULTS,
+    version: int = 1,
+    known: Mapping[str, TraderHistory] | None = None,
+) -> Learned:
+    """Filters, episodes, posteriors, pool and correlations as of now, of all that pass the leaderboard's filters.
+
+    `known` histories, made as of now, are not made again.
+    """
     now_ms = source.now_ms
     market = know_market(source, params)
     rows = [row for row in source.leaderboard() if evaluate(row).leaderboard_verdict is Verdict.PASS]
-    fills = {row.address: all_fills(source, row.address) for row in rows}
-    filters = {
-        row.address: evaluate(row, facts_of(fills[row.address], bool(source.sub_accounts(row.address)))) for row in rows
-    }
-    # filters 5 and 6 say who is not worth an episode: makers and masters
-    fine = [address for address, result in filters.items() if result.verdict is Verdict.PASS]
-    episodes = {address: episodes_of(source, address, fills[address], market) for address in fine}
-    learning = {address: learn(found, now_ms, params.posterior) for address, found in episodes.items()}
-    candidates = [candidate_of(filters[address], learning[address], is_alive=True) for address in fine]
+    filters: dict[str, FilterResult] = {}
+    histories: dict[str, TraderHistory] = {}
+    for row in rows:
+        user = row.address
+        history = (known or {}).get(user)
+        fills = history.fills if history else all_fills(source, user)
+        filters[user] = evaluate(row, facts_of(fills, bool(source.sub_accounts(user))))
+        if filters[user].verdict is Verdict.PASS:
+            histories[user] = history or history_of(source, user, market)
+    learning = {user: learn(history.episodes, now_ms, params.posterior) for user, history in histories.items()}
+    candidates = [candidate_of(filters[user], learning[user], is_alive=True) for user in histories]
     date = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC).date()
     pool = tuple(drawn.address for drawn in choose_pool(candidates, date, version, params.bandit).pool)
-    pairs = correlate(pool, fills, now_ms, params)
-    hold = {coin: _hold(coin, pool, episodes, now_ms, params) for coin in market.stops}
-    return Learned(now_ms, market, filters, episodes, learning, pool, pairs, default_rho(pairs.values()).value, hold)
+    pairs = correlate(pool, histories, now_ms, params)
+    hold = {coin: _hold(coin, pool, histories, now_ms, params) for coin in market.stops}
+    episodes = {user: history.episodes for user, history in histories.items()}
+    rho0 = default_rho(pairs.values(), params.correlation).value
+    return Learned(now_ms, market, filters, episodes, learning, pool, pairs, rho0, hold)
 
 
 def correlate(
-    addresses: Sequence[str], fills: dict[str, list[Fill]], now_ms: int, params: Params = _DEFAULTS
+    addresses: Sequence[str], histories: Mapping[str, TraderHistory], now_ms: int, params: Params = _DEFAULTS
 ) -> dict[tuple[str, str], PairCorrelation]:
     """Correlations of all pairs of the addresses."""
     rows = [
         (fill.user, fill.coin, fill.time_ms, float(fill.px * fill.signed_size))
         for address in addresses
-        for fill in fills[address]
+        for fill in histories[address].fills
     ]
     if not rows:
         return {}
@@ -150,13 +171,13 @@ def correlate(
 
 
 def _hold(
-    coin: str, pool: Sequence[str], episodes: dict[str, tuple[Episode, ...]], now_ms: int, params: Params
+    coin: str, pool: Sequence[str], histories: Mapping[str, TraderHistory], now_ms: int, params: Params
 ) -> HoldEstimate:
     since_ms = now_ms - params.costs.hold_lookback_days * DAY_MS
     hours = [
         episode.hold_ms / HOUR_MS
         for address in pool
-        for episode in episodes[address]
+        for episode in histories[address].episodes
         if episode.coin == coin and episode.closed_at_ms >= since_ms
     ]
     return expected_hold_hours(hours, params.costs)

@@ -48,7 +48,7 @@ class WorldSource:
     @property
     def assets(self) -> Sequence[AssetSpec]:
         """The universe; the position is the asset id."""
-        return tuple(AssetSpec(c.coin, c.sz_decimals, c.max_leverage) for c in self._world.settings.coins)
+        return margin.assets(self._world)
 
     @property
     def inputs(self) -> tuple[WorldInput, ...]:

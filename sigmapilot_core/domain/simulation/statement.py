@@ -7,7 +7,6 @@ returns to flat has realised its cash difference exactly. The rule is that of `t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,6 @@ from sigmapilot_core.domain.simulation.accounts import Accounts
 from sigmapilot_core.domain.simulation.orders import Flag
 from sigmapilot_core.domain.simulation.tape import Tape, trade_ids, transaction_hashes
 
-ENTRY_QUANTUM = Decimal("1e-8")
-
 
 @dataclass(slots=True)
 class Holding:
@@ -28,13 +25,6 @@ class Holding:
     lots: int = 0
     cost: int = 0
     opened_ms: int = 0
-
-    def entry_px(self, sz_decimals: int) -> Decimal:
-        """Average entry price, to 8 decimals; 0 when flat."""
-        if not self.lots:
-            return Decimal(0)
-        unit = Decimal(1).scaleb(sz_decimals - ticks.MAX_DECIMALS)
-        return (Decimal(self.cost) / abs(self.lots) * unit).quantize(ENTRY_QUANTUM)
 
     def apply(self, change: int, px: int, time_ms: int) -> int:
         """Trade signed lots at a price; returns the realised PnL in micro-USD, gross of fees."""

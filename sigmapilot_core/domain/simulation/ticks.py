@@ -65,5 +65,7 @@ def usd_decimal(micro_usd: int) -> Decimal:
 
 
 def fee_micro(notional_micro: ArrayLike, rate_ppm: ArrayLike) -> Ints:
-    """Fee of a fill in micro-USD, rounded half up: notional x rate / 10^6; a negative rate is a rebate."""
-    return (np.asarray(notional_micro, dtype=np.int64) * np.asarray(rate_ppm, dtype=np.int64) + MICRO // 2) // MICRO
+    """Fee of a fill in micro-USD, notional x rate / 10^6, half to even; a negative rate is a rebate."""
+    product = np.asarray(notional_micro, dtype=np.int64) * np.asarray(rate_ppm, dtype=np.int64)
+    whole, rest = np.divmod(product, MICRO)
+    return whole + ((rest > MICRO // 2) | ((rest == MICRO // 2) & (whole % 2 == 1)))
