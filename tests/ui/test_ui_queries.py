@@ -184,7 +184,7 @@ def test_every_query_runs(engine: str, request: pytest.FixtureRequest) -> None:
         queries_traders.leaderboard_status(connection)
         queries_traders.filters_day(connection)
         queries_traders.trader_episodes(connection, "open")
-        queries_traders.pnl_curves(connection, [address(0)], WEEK.date())
+        queries_traders.pnl_curves(connection, [address(0)], NOW.date())
         assert queries_traders.nig_stats(queries_traders.pool(connection))["mean"].keys() == {
             "min",
             "median",

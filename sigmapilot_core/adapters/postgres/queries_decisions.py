@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +43,28 @@ _PUBLIC = (
     _D.outcome_closed_at,
     _D.latency_ms,
 )
+
+
+_TYPES = ("signal", "skip", "risk_reject")
+
+
+def _since(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """Decided at or after an instant; all types are named because the index begins with the type."""
+    return _D.decision_type.in_(_TYPES), _D.decided_at >= at
+
+
+def _newest(wanted: Sequence[sa.ColumnElement[bool]], limit: int) -> sa.Subquery:
+    """Keys of the newest `limit` decisions of each type, at the cost of as many rows, however many there are."""
+    of_each = [
+        sa.select(_D.id, _D.decided_at)
+        .where(_D.decision_type == kind, *wanted)
+        .order_by(_D.decided_at.desc())
+        .limit(limit)
+        .subquery()
+        .select()
+        for kind in _TYPES
+    ]
+    return sa.union_all(*of_each).subquery("newest")
 
 
 def _matching(symbol: str | None, decision_type: str | None) -> list[sa.ColumnElement[bool]]:
@@ -88,9 +111,10 @@ def decisions(
     offset: int = 0,
 ) -> list[Row]:
     """Newest decisions first, without addresses."""
+    newest = _newest(_matching(symbol, decision_type), limit + offset)
     statement = (
         sa.select(*_PUBLIC)
-        .where(*_matching(symbol, decision_type))
+        .join(newest, (_D.id == newest.c.id) & (_D.decided_at == newest.c.decided_at))
         .order_by(_D.decided_at.desc(), _D.chain, _D.seq.desc())
         .limit(limit)
         .offset(offset)
@@ -114,7 +138,7 @@ def decision(connection: sa.Connection, decision_id: str) -> Row | None:
 
 def decision_symbols(connection: sa.Connection, since: datetime) -> list[str]:
     """Symbols that were decided on."""
-    statement = sa.select(_D.symbol).where(_D.decided_at >= since).group_by(_D.symbol).order_by(_D.symbol)
+    statement = sa.select(_D.symbol).where(*_since(since)).group_by(_D.symbol).order_by(_D.symbol)
     return list(connection.execute(statement).scalars())
 
 
@@ -144,7 +168,7 @@ def decision_stats(connection: sa.Connection, since: datetime) -> Row:
         sa.func.avg(_D.effective_k).label("avg_eff_k"),
         sa.func.avg(_D.ev_estimate).label("avg_ev"),
         *_ended(_D.outcome_r_multiple),
-    ).where(_D.decided_at >= since)
+    ).where(*_since(since))
     found = one(connection, statement)
     return found | {
         "skip_rate": _share_pct(found["skipped"], found["total"]),
@@ -201,10 +225,15 @@ def outcome_results(connection: sa.Connection, since: datetime, limit: int = 500
     return rows(connection, statement)
 
 
-def gate_funnel(connection: sa.Connection, since: datetime, limit: int = 20_000) -> list[Row]:
+def gate_funnel(connection: sa.Connection, since: datetime, limit: int = 5000) -> list[Row]:
     """Per gate, in the order of evaluation: how often it passed, failed and was unknown among the newest decisions."""
+    keys = _newest([_D.decided_at >= since], limit)
     newest = (
-        sa.select(_D.gates).where(_D.decided_at >= since).order_by(_D.decided_at.desc()).limit(limit).subquery("newest")
+        sa.select(_D.gates)
+        .join(keys, (_D.id == keys.c.id) & (_D.decided_at == keys.c.decided_at))
+        .order_by(_D.decided_at.desc())
+        .limit(limit)
+        .subquery("judged")
     )
     gate = (
         sa.func.jsonb_array_elements(sa.cast(newest.c.gates, pg.JSONB))
@@ -233,7 +262,7 @@ def effective_k_bins(connection: sa.Connection, since: datetime, width: float = 
     bound = (sa.func.floor(_D.effective_k / width) * width).label("effective_k")
     statement = (
         sa.select(bound, sa.func.count().label("decisions"))
-        .where(_D.decided_at >= since, _D.effective_k.is_not(None))
+        .where(*_since(since), _D.effective_k.is_not(None))
         .group_by(bound)
         .order_by(bound)
     )
@@ -246,5 +275,5 @@ def effective_k_summary(connection: sa.Connection, since: datetime) -> Row:
         sa.func.count(_D.effective_k).label("decisions"),
         sa.func.avg(_D.effective_k).label("average"),
         sa.func.max(_D.effective_k).label("largest"),
-    ).where(_D.decided_at >= since)
+    ).where(*_since(since))
     return one(connection, statement)

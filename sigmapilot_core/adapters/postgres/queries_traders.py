@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,12 +92,14 @@ def pool(connection: sa.Connection, limit: int = 1000, min_episodes: int = 0) ->
     return [_with_spread(row) for row in rows(connection, statement)]
 
 
-def pnl_curves(connection: sa.Connection, wanted: list[str], since: date) -> dict[str, list[Row]]:
-    """All-time PnL of traders on each stored leaderboard day, oldest first."""
+def pnl_curves(connection: sa.Connection, wanted: list[str], until: date, days: int = 30) -> dict[str, list[Row]]:
+    """All-time PnL of traders on each stored leaderboard day of the last `days`, oldest first."""
     c = leaderboard_snapshots.c
+    # days and addresses are both listed, so that the index is asked for each pair instead of read through
+    on_days = [until - timedelta(days=back) for back in range(days)]
     statement = (
         sa.select(c.address, c.as_of_date, c.all_time_pnl)
-        .where(c.as_of_date >= since, c.address.in_(wanted), c.all_time_pnl.is_not(None))
+        .where(c.as_of_date.in_(on_days), c.address.in_(wanted), c.all_time_pnl.is_not(None))
         .order_by(c.as_of_date)
     )
     curves: dict[str, list[Row]] = {}

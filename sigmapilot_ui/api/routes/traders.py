@@ -14,7 +14,6 @@ from sigmapilot_ui.api.context import Address, Days, Db, Limit, Shared, Symbol
 from sigmapilot_ui.api.jobs import POOL_SCHEDULE
 
 router = APIRouter(tags=["traders"])
-_CURVE_DAYS = 30
 _SCORES_WINDOW_S = 86_400  # the pool is drawn once a day (spec 1.6)
 PoolLimit = Annotated[int, Query(ge=1, le=1000, description="how many traders at most")]
 
@@ -45,8 +44,7 @@ def alpha_pool(
     """Traders of the draw in force, best posterior mean first; null posterior: nothing is known of them yet."""
     selection = queries_traders.newest_selection(db)
     traders = queries_traders.pool(db, limit, min_signals)
-    since = (feed_now(db) - timedelta(days=_CURVE_DAYS)).date()
-    curves = queries_traders.pnl_curves(db, [row["address"] for row in traders], since)
+    curves = queries_traders.pnl_curves(db, [row["address"] for row in traders], feed_now(db).date())
     return {
         "count": len(traders),
         "pool_size": shared.config.params.bandit.pool_size,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,6 @@ from sigmapilot_core.adapters.postgres.queries import Row, feed_now
 from sigmapilot_ui.status_page import look, words
 
 LEARNT_AT = 10  # eligible traders with enough effective episodes (spec 1.2)
-_CURVE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,7 @@ class Data:
 def load(db: sa.Connection) -> Data:
     """Read it."""
     now, traders = feed_now(db), queries_traders.pool(db)
-    since = (now - timedelta(days=_CURVE_DAYS)).date()
-    curves = queries_traders.pnl_curves(db, [row["address"] for row in traders], since)
+    curves = queries_traders.pnl_curves(db, [row["address"] for row in traders], now.date())
     return Data(now, queries_traders.newest_selection(db), traders, curves)
 
 
