@@ -23,6 +23,7 @@ from sigmapilot_core.domain.execution.liquidation import BACKSTOP_USER
 from sigmapilot_core.domain.execution.orders import Order, OrderStatus
 from sigmapilot_core.domain.execution.venue_state import Liquidation
 from sigmapilot_core.domain.params import HOUR_MS
+from sigmapilot_core.domain.venue import FundingPayment
 
 Wire = dict[str, Any]
 
@@ -51,7 +52,7 @@ def fills_of(channel: FeedChannel, user: str, block: Block) -> Sequence[Fill]:
 
 
 class UserEvents(FeedChannel):
-    """`userEvents`, sent as channel `user`: fills and cancels the account did not ask for; no user field."""
+    """`userEvents`, sent as channel `user`: fills, funding, liquidations and the venue's own cancels; no user field."""
 
     def frames(self, block: Block) -> Iterator[tuple[Key, Wire]]:
         for key in self.hub.keys("userEvents"):
@@ -61,6 +62,9 @@ class UserEvents(FeedChannel):
             cancels = [{"coin": o.coin, "oid": o.oid} for o in block.updates if o.user == key[1] and _by_venue(o)]
             if cancels:
                 yield key, frame("user", {"nonUserCancel": cancels})
+            for payment in block.funding:
+                if payment.user == key[1]:
+                    yield key, frame("user", {"funding": funding_row(payment)})
             for number, fall in enumerate(block.liquidations):
                 if fall.user == key[1]:
                     yield key, frame("user", {"liquidation": _liquidation(fall, block.time_ms + number)})
@@ -91,6 +95,12 @@ class OrderUpdates(FeedChannel):
                 yield key, frame("orderUpdates", updates)
 
 
+def funding_row(payment: FundingPayment) -> Wire:
+    """A payment as the WebSocket shows it: without the envelope it has in `userFunding`."""
+    row = encode.funding_payment(payment)
+    return {"time": row["time"]} | {key: value for key, value in row["delta"].items() if key != "type"}
+
+
 class UserFundings(FeedChannel):
     """`userFundings`: history, then what each full hour brings."""
 
@@ -106,8 +116,7 @@ class UserFundings(FeedChannel):
 
     def _data(self, user: str, start_ms: int, end_ms: int) -> Wire:
         payments = self.venue.funding_payments(user, start_ms, end_ms)[-PAGE_LIMIT:]
-        rows = [row["delta"] | {"time": row["time"]} for row in map(encode.funding_payment, payments)]
-        return {"user": user, "fundings": [{k: v for k, v in row.items() if k != "type"} for row in rows]}
+        return {"user": user, "fundings": [funding_row(p) for p in payments]}
 
 
 class Ledger(FeedChannel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -130,12 +131,15 @@ async def run(options: Options, on_url: Callable[[str], None] = lambda url: None
             emulator.open(built.source, built.world, built.disturbances, **built.about)
             for order in options.faults:
                 await emulator.order_fault(order)
-            _LOG.info("emulator ready", **built.about)
+            _LOG.info("emulator ready", **{k: v for k, v in built.about.items() if k != "approximations"})
             await waiting
         waiting.cancel()
         _LOG.info("emulator stops", is_built=building.done())
-        if emulator.fault is not None:
-            raise emulator.fault
+    if emulator.fault is not None:
+        raise emulator.fault
+    if not building.done():
+        # a thread cannot be interrupted, and leaving would wait for it; it holds nothing that must be kept
+        os._exit(0)
 
 
 async def _first_of(*events: asyncio.Event) -> None:

@@ -140,7 +140,7 @@ class Desk:
         return done
 
     def _take(self, events: Events, time_ms: int) -> None:
-        if events.trades or events.updates or events.liquidations:
+        if events.trades or events.updates or events.liquidations or events.funding:
             self._pending.append((time_ms, events))
         for trade in events.trades:
             self._recent.setdefault(trade.coin, deque(maxlen=_RECENT)).append(trade)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sigmapilot_core.adapters.emulator.driver import RecordedBlock
@@ -46,6 +46,22 @@ _PRICE_PLACES = 8
 _ZERO = Decimal(0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """The last trade whose aggressor bought, the last whose aggressor sold; None where the other went through it."""
+
+    buy: Trade | None
+    sell: Trade | None
+    time_ms: int
+
+
+def _touched(before: _Touch | None, trade: Trade) -> _Touch:
+    buy, sell = (None, None) if before is None else (before.buy, before.sell)
+    if trade.aggressor_is_buyer:
+        return _Touch(trade, sell if sell is not None and sell.px < trade.px else None, trade.time_ms)
+    return _Touch(buy if buy is not None and buy.px > trade.px else None, trade, trade.time_ms)
+
+
 def _first_entry(fills: Sequence[Fill]) -> Decimal:
     """Entry price of the position before the first fill, from the first fill that closes a part of it."""
     for fill in fills:
@@ -75,6 +91,7 @@ class RecordingSource:
         self._now_ms = self._blocks[0].time_ms - 1
         self._next = 0
         self._trades: dict[str, list[Trade]] = {}
+        self._touches: dict[str, _Touch] = {}
         self._fills: dict[str, list[Fill]] = {}
         self._first_px: dict[str, Decimal] = {}
         self._day_volume: dict[str, float] = {}
@@ -133,6 +150,7 @@ class RecordingSource:
             played.extend(block.trades)
             for trade in block.trades:
                 self._trades.setdefault(trade.coin, []).append(trade)
+                self._touches[trade.coin] = _touched(self._touches.get(trade.coin), trade)
             for fill in block.fills:
                 self._fills.setdefault(fill.user, []).append(fill)
                 held = self._held[fill.user]
@@ -152,15 +170,11 @@ class RecordingSource:
 
     def book(self, coin: str, depth: int = 20) -> Book | None:
         """The last touch: where somebody last sold and last bought. A side the later trade went through is unknown."""
-        trades = self._trades.get(coin, [])
-        buy = next((t for t in reversed(trades) if t.aggressor_is_buyer), None)
-        sell = next((t for t in reversed(trades) if not t.aggressor_is_buyer), None)
-        if buy is None and sell is None:
+        touch = self._touches.get(coin)
+        if touch is None:
             return None
-        if buy is not None and sell is not None and sell.px >= buy.px:
-            buy, sell = (buy, None) if trades[-1] is buy else (None, sell)
-        bids, asks = (() if t is None else (Level(t.px, t.sz),) for t in (sell, buy))
-        return Book(coin, trades[-1].time_ms, self._now_ms, bids, asks)
+        bids, asks = (() if t is None else (Level(t.px, t.sz),) for t in (touch.sell, touch.buy))
+        return Book(coin, touch.time_ms, self._now_ms, bids, asks)
 
     def candles(self, coin: str, interval_ms: int, start_ms: int, end_ms: int) -> Sequence[Bar]:
         """Candles of the trades played so far; the last one may be unfinished."""

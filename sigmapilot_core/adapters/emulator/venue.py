@@ -41,8 +41,8 @@ T = TypeVar("T", bound=_Timed)
 class Block:
     """What happened after `previous_ms`, up to and including `time_ms`.
 
-    `received_ms` is set where a recording says when its frames arrived. `updates` and `liquidations` are of accounts
-    of real orders.
+    `received_ms` is set where a recording says when its frames arrived. `updates`, `liquidations` and `funding`
+    are of accounts of real orders.
     """
 
     previous_ms: int
@@ -51,6 +51,7 @@ class Block:
     received_ms: int | None = None
     updates: tuple[Order, ...] = ()
     liquidations: tuple[Liquidation, ...] = ()
+    funding: tuple[FundingPayment, ...] = ()
     by_coin: dict[str, tuple[Trade, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,8 +99,15 @@ class Venue:
         if not own:
             return Block(previous, to_ms, tuple(trades), received_ms)
         both = sorted((*trades, *(t for e in own for t in e.trades)), key=lambda t: t.time_ms)
-        updates = tuple(o for e in own for o in e.updates)
-        return Block(previous, to_ms, tuple(both), received_ms, updates, tuple(x for e in own for x in e.liquidations))
+        return Block(
+            previous,
+            to_ms,
+            tuple(both),
+            received_ms,
+            updates=tuple(o for e in own for o in e.updates),
+            liquidations=tuple(x for e in own for x in e.liquidations),
+            funding=tuple(p for e in own for p in e.funding),
+        )
 
     def knows(self, user: str) -> bool:
         """True if the address belongs to an account of the source."""

@@ -283,6 +283,25 @@ async def test_a_liquidation_is_an_event_of_its_account(serve: Serve) -> None:
         assert (await client.info(type="clearinghouseState", user=ME))["assetPositions"] == []
 
 
+async def test_funding_is_paid_at_the_full_hour_and_told(serve: Serve) -> None:
+    async with serve(config=FUNDED) as client, client.socket() as socket:
+        await Trader(client).status(orders(order(px="100500", tif="Ioc")))
+        source = client.emulator.parts().venue.source
+        context = source.context
+        source.context = lambda coin: replace(context(coin), funding_rate=0.0001)  # type: ignore[method-assign]
+        await socket.subscribe(type="userEvents", user=ME)
+        await client.advance(400_000)  # 13:53:20 to 14:00:00 UTC
+        await socket.frame("user")  # the fill
+        funding = (await socket.frame("user"))["data"]["funding"]
+        assert (funding["usdc"], funding["szi"], "type" in funding) == (
+            "-0.1",
+            "0.01",
+            False,
+        )  # 0.01 x 100 000 x 0.01 %
+        (row,) = await client.info(type="userFunding", user=ME, startTime=0)
+        assert row["delta"]["usdc"] == "-0.1"
+
+
 async def test_actions_can_be_posted_over_the_socket(serve: Serve) -> None:
     async with serve(config=FUNDED) as client, client.socket() as socket:
         payload = Trader(client).envelope(orders(order()))

@@ -43,11 +43,23 @@ def status(port: int) -> tuple[int, dict[str, Any]] | None:
 
 
 @contextmanager
-def started(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def started(folder: Path, port: int, traders: int = 20, days: int = 1) -> Iterator[subprocess.Popen[bytes]]:
     """A process of a small world; killed if the test leaves it running."""
-    world = ("--seed", "3", "--traders", "20", "--days", "1", "--state-dir", str(folder), "--port", str(port))
+    world = (
+        "--seed",
+        "3",
+        "--traders",
+        str(traders),
+        "--days",
+        str(days),
+        "--state-dir",
+        str(folder),
+        "--port",
+        str(port),
+    )
     environment = {"PATH": os.environ["PATH"], "SIGMAPILOT_HOME": str(folder)}
-    process = subprocess.Popen([sys.executable, "-m", MODULE, *world], env=environment, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", MODULE, *world, "--state-dir", str(folder), "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
@@ -79,6 +91,19 @@ def test_it_becomes_ready_ends_on_a_signal_and_remembers_its_world(tmp_path: Pat
         assert process.wait(10) == 0
     assert again["epoch_ms"] == first["epoch_ms"]
     assert again["now_ms"] > first["now_ms"]
+
+
+@pytest.mark.slow
+def test_it_ends_on_a_signal_while_its_world_is_built(tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path, port, traders=5_000, days=60) as process:
+        deadline = time.monotonic() + LIMIT_S
+        while (found := status(port)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert found is not None
+        assert found[0] == 503
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
 
 
 @pytest.fixture

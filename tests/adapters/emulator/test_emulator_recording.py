@@ -6,13 +6,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from emulator_harness import ALICE, BOB, CAROL, Client, HandClock, Socket, StillClock
+from emulator_harness import ALICE, BOB, CAROL, Client, HandClock, Socket, StillClock, trade
 
+from sigmapilot_core.adapters.emulator.composition import Options, RecordingPlan, build_source
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.recording_source import RecordingSource
 from sigmapilot_core.adapters.emulator.server import serving
@@ -85,6 +87,23 @@ def test_a_side_of_the_book_nobody_touched_is_unknown(source: RecordingSource) -
     book = source.book("BTC")
     assert book is not None
     assert (book.bids, str(book.asks[0].px), book.time_ms) == ((), "100.0", FIRST_MS)
+
+
+def test_the_book_is_where_somebody_last_bought_and_sold() -> None:
+    def touched(*trades: tuple[str, bool]) -> tuple[list[str], list[str]]:
+        rows = [
+            replace(trade(n, n, px=px), aggressor_is_buyer=is_buyer) for n, (px, is_buyer) in enumerate(trades, start=1)
+        ]
+        blocks = [Block(t.tid, t.time_ms, t.time_ms, (t,), ()) for t in rows]
+        source = RecordingSource(blocks)
+        source.advance(rows[-1].time_ms)
+        book = source.book("BTC")
+        assert book is not None
+        return [str(x.px) for x in book.bids], [str(x.px) for x in book.asks]
+
+    assert touched(("101", True), ("100", False)) == (["100"], ["101"])
+    assert touched(("100", False), ("101", True), ("102", True)) == (["100"], ["102"])
+    assert touched(("101", True), ("102", False)) == (["102"], [])  # sold above the last buy: that ask is gone
 
 
 def test_an_empty_recording_is_refused() -> None:
@@ -180,3 +199,20 @@ async def test_the_real_recording_is_played_whole_and_its_positions_chain() -> N
         held = {p.coin: p.size for p in source.account(user).positions}
         assert fill.start_position is not None
         assert held.get(coin, 0) == fill.start_position + fill.signed_size
+
+
+@pytest.mark.realdata
+async def test_the_recorded_leaderboard_is_served_beside_the_recording(tmp_path: Path) -> None:
+    real_blocks()
+    plan = RecordingPlan(SHARED / "hl-node-fills-20251027", SHARED / "hl-leaderboard-20251202")
+    built = build_source(Options(EmulatorConfig(), plan, tmp_path), 0)
+    emulator = Emulator(EmulatorConfig(), StillClock(), seconds=HandClock())
+    async with serving(emulator) as url, aiohttp.ClientSession() as http:
+        emulator.open(built.source, **built.about)
+        async with http.get(f"{url}/Mainnet/leaderboard") as reply:
+            rows = (await reply.json())["leaderboardRows"]
+        assert len(rows) >= 27_000  # of 27,650; a few names and values cannot be trusted
+        assert "approximations" in emulator.status()
+        async with http.get(f"{url}/emulator/users") as reply:
+            users = set((await reply.json())["users"])
+    assert len(users & {row["ethAddress"] for row in rows}) >= 200  # 250 of 899, some of them in other markets only
