@@ -10,7 +10,7 @@ import sqlalchemy as sa
 GATES = ("inputs_fresh", "min_traders", "supermajority", "effective_k", "freshness", "price_band", "ev_gate")
 
 _COUNTS = {
-    "frames": "SELECT (value ->> 'value')::bigint FROM stream_status WHERE key = 'frames'",
+    "frames": "SELECT (value ->> 'total')::bigint FROM stream_status WHERE key = 'frames'",
     "trades": "SELECT count(*) FROM trades WHERE received_ms >= :since",
     "coins": "SELECT count(DISTINCT coin) FROM trades WHERE received_ms >= :since",
     "users": (

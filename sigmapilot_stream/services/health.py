@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from sigmapilot_stream.services.snapshots import SnapshotService
 
 EVERY_S = 1.0
 SNAPSHOT_LIMIT_S = 3600.0
+RATE_REPORTS = 10
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,7 @@ class HealthService:
         self._limits = FreshnessParams()
         self.was_ready = False
         self.has_ended = False
+        self._totals: dict[str, deque[tuple[int, int]]] = {}
 
     def missing(self) -> list[str]:
         """What is still missing for decisions; empty when ready."""
@@ -110,8 +113,10 @@ class HealthService:
         return {
             "heartbeat": row(not missing, now, 15, ready),
             "feed": row(feed.is_live, self._feed.last_frame_ms, self._limits.feed_s, feed.last_error or "connected"),
-            "frames": row(feed.counts.get("frames", 0), now, None, f"{feed.counts.get('malformed', 0)} malformed"),
-            "fills": row(engine.counters.fills, now, None, f"{engine.counters.duplicate} duplicates"),
+            "frames": self._rate(
+                "frames", feed.counts.get("frames", 0), f"{feed.counts.get('malformed', 0)} malformed"
+            ),
+            "fills": self._rate("fills", engine.counters.fills, f"{engine.counters.duplicate} duplicates"),
             "lag": row(feed.queued, now, None, f"input {self._decide.handled_seq} committed"),
             "snapshot": row(
                 self._snapshots.version, self._snapshots.published_at_ms, SNAPSHOT_LIMIT_S, "model in force"
@@ -119,6 +124,15 @@ class HealthService:
             "tracked": row(len(engine.traders), now, None, f"{unprimed} wait for their positions"),
             "ended": row(self.has_ended, now, None, "the recording has ended" if self.has_ended else "live"),
         }
+
+    def _rate(self, name: str, total: int, detail: str) -> dict[str, Any]:
+        """Events a second over the last ten reports, and how many there were in all."""
+        now = self._clock.now_ms()
+        seen = self._totals.setdefault(name, deque(maxlen=RATE_REPORTS))
+        seen.append((now, total))
+        first_ms, first = seen[0]
+        rate = (total - first) * 1000 / (now - first_ms) if now > first_ms else 0.0
+        return {"value": round(rate, 1), "total": total, "at_ms": now, "age_limit_s": None, "detail": detail}
 
     def _assets(self) -> dict[str, dict[str, Any]]:
         coins = self._decide.worker.engine.coins
