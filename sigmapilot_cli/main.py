@@ -7,6 +7,7 @@ import sys
 import typer
 
 from sigmapilot_cli.about import settings, version
+from sigmapilot_cli.audit import replay, verify
 from sigmapilot_cli.database import db
 from sigmapilot_cli.demo import demo
 from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
@@ -20,7 +21,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, demo, down, status, logs, reset, settings, version):
+for command in (up, demo, down, status, logs, replay, verify, reset, settings, version):
     cli.command()(command)
 cli.add_typer(db, name="db")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,9 +27,9 @@ from sigmapilot_core.adapters.postgres.schema.stream import (
 from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus import chain
-from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 from sigmapilot_core.domain.consensus.inputs import DecisionInputs
 from sigmapilot_core.domain.consensus.outcome import Followed, Outcome
+from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 
 DECISIONS, OUTCOMES = "decisions", "outcomes"
 
@@ -284,19 +285,19 @@ def _write_outcome(connection: sa.Connection, outcome: Outcome, row: chain.Chain
     )
 
 
-def read_chain(connection: sa.Connection, log: str, number: int) -> Iterator[chain.ChainRow]:
+def read_chain(connection: sa.Connection, log: str, number: int) -> Generator[chain.ChainRow, None, None]:
     """Rows of one chain by sequence number."""
     table, row_id = (
         (decision_logs, decision_logs.c.id) if log == DECISIONS else (ticket_outcomes, ticket_outcomes.c.ticket_id)
     )
-    rows = connection.execute(
+    query = (
         sa.select(row_id.label("id"), table.c.chain, table.c.seq, table.c.prev_hash, table.c.row_hash, table.c.record)
         .where(table.c.chain == number)
-        .order_by(table.c.seq),
-        execution_options={"yield_per": 2000},
+        .order_by(table.c.seq)
     )
-    for row in rows:
-        yield chain.ChainRow(str(row.id), row.chain, row.seq, row.prev_hash, row.row_hash, row.record)
+    with connection.execute(query, execution_options={"yield_per": 2000}) as rows:
+        for row in rows:
+            yield chain.ChainRow(str(row.id), row.chain, row.seq, row.prev_hash, row.row_hash, row.record)
 
 
 def verify_chain(connection: sa.Connection, log: str, number: int) -> chain.Verification:
@@ -313,4 +314,5 @@ def verify_chain(connection: sa.Connection, log: str, number: int) -> chain.Veri
     ).first()
     start = chain.Head(number, anchor.seq, anchor.row_hash) if anchor else chain.Head(number)
     end = chain.Head(number, head.seq, head.row_hash) if head else start
-    return chain.verify(read_chain(connection, log, number), start, end)
+    with contextlib.closing(read_chain(connection, log, number)) as rows:  # it may stop before the last row
+        return chain.verify(rows, start, end)

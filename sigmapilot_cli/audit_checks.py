@@ -1,0 +1,217 @@
+"""What `replay` and `verify` find in the database, without a word to the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sigmapilot_core.adapters.postgres.decision_store import DECISIONS, OUTCOMES, verify_chain
+from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.schema.model import model_snapshots
+from sigmapilot_core.adapters.postgres.schema.stream import (
+    chain_anchors,
+    decision_ids,
+    decision_inputs,
+    decision_logs,
+    ticket_outcomes,
+)
+from sigmapilot_core.domain.canonical import uuid_of_text
+from sigmapilot_core.domain.codec import from_json
+from sigmapilot_core.domain.consensus.chain import CHAIN_COUNT, Finding
+from sigmapilot_core.domain.consensus.decision import recompute
+from sigmapilot_core.domain.consensus.outcome import Outcome
+from sigmapilot_core.domain.consensus.record import Decision, columns_of
+from sigmapilot_core.domain.snapshot import settings_from_json
+
+_IN_BATCHES = {"yield_per": 500}
+
+
+class NotReplayableError(RuntimeError):
+    """The decision cannot be made again; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A stored decision and how the one made again differs; `difference` None: not in a single byte."""
+
+    decision: Decision
+    record: str
+    row_hash: str
+    difference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One chain of one log; `damage` names its first changed, missing or inserted row."""
+
+    log: str
+    chain: int
+    n_rows: int
+    is_anchored: bool
+    damage: str | None
+
+
+def replayed(url: str, decision_id: str) -> Replayed:
+    """Make one decision again from what is stored.
+
+    Raises:
+        NotReplayableError: there is no such decision, or what it was made from is gone or does not parse.
+    """
+    with _snapshot_of(url) as connection:
+        row = _stored(connection, decision_id)
+    try:
+        decision = from_json(Decision, row.record, "record")
+        again = recompute(row.inputs, settings_from_json(row.settings))
+    except ValueError as error:
+        raise NotReplayableError(f"decision {decision_id} cannot be made again: {error}.") from error
+    return Replayed(decision, row.record, row.row_hash, difference(row.record, again))
+
+
+def _stored(connection: sa.Connection, decision_id: str) -> sa.Row[Any]:
+    """Record, inputs and settings of a decision; the small table of ids says in which month to look."""
+    ids, logs, inputs, models = decision_ids.c, decision_logs.c, decision_inputs.c, model_snapshots.c
+    decided_at = connection.execute(sa.select(ids.decided_at).where(ids.id == decision_id)).scalar()
+    if decided_at is None:
+        raise NotReplayableError(f"there is no decision {decision_id} in this database.")
+    row = connection.execute(
+        sa.select(logs.record, logs.row_hash, logs.snapshot_version, inputs.inputs, models.settings)
+        .select_from(decision_logs)
+        .outerjoin(decision_inputs, (inputs.decision_id == logs.id) & (inputs.decided_at == logs.decided_at))
+        .outerjoin(model_snapshots, models.version == logs.snapshot_version)
+        .where(logs.id == decision_id, logs.decided_at == decided_at)
+    ).first()
+    if row is None:
+        raise NotReplayableError(f"decision {decision_id} of {decided_at:%Y-%m-%d} is no longer stored.")
+    for name, text in (("its record of inputs", row.inputs), (f"snapshot {row.snapshot_version}", row.settings)):
+        if text is None:
+            raise NotReplayableError(f"decision {decision_id} cannot be made again: {name} is not stored.")
+    return row
+
+
+def difference(stored: str, again: str) -> str | None:
+    """The first field in which two records differ, with both values; None for the same bytes."""
+    if stored == again:
+        return None
+    found = _first_difference(json.loads(stored), json.loads(again), "record")
+    if found is not None:
+        return found
+    at_character = next(i for i, (a, b) in enumerate(zip(stored, again, strict=False)) if a != b)
+    return f"the same values are spelt differently from character {at_character} on"
+
+
+def _first_difference(stored: Any, again: Any, path: str) -> str | None:
+    if isinstance(stored, dict) and isinstance(again, dict):
+        keys, get = sorted({*stored, *again}), lambda tree, key: tree.get(key, "(absent)")
+        names = {key: f"{path}.{key}" for key in keys}
+    elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
+        keys, get = list(range(len(stored))), lambda tree, key: tree[key]
+        names = {key: f"{path}[{key}]" for key in keys}
+    else:
+        return None if stored == again else f"{path} is {json.dumps(stored)}, made again it is {json.dumps(again)}"
+    for key in keys:
+        found = _first_difference(get(stored, key), get(again, key), names[key])
+        if found is not None:
+            return found
+    return None
+
+
+def audited(url: str) -> list[Audited]:
+    """Every chain of both logs, as of one instant: what is written meanwhile does not disturb."""
+    found = []
+    with _snapshot_of(url) as connection:
+        for log in (DECISIONS, OUTCOMES):
+            anchored = set(
+                connection.execute(sa.select(chain_anchors.c.chain).where(chain_anchors.c.log == log)).scalars()
+            )
+            for number in range(CHAIN_COUNT):
+                seen = verify_chain(connection, log, number)
+                damage = _words(seen.finding) if seen.finding else _first_damage(connection, log, number)
+                found.append(Audited(log, number, seen.n_rows, number in anchored, damage))
+    return found
+
+
+def _words(finding: Finding) -> str:
+    row = f"row {finding.seq}" + (f" ({finding.row_id})" if finding.row_id else "")
+    return f"{row} is {finding.damage.value}: {finding.detail}"
+
+
+def _first_damage(connection: sa.Connection, log: str, number: int) -> str | None:
+    """The first row whose sealed record is sound, but not what stands beside it."""
+    query, damage_of = _BESIDE[log]
+    with connection.execute(query.where(query.selected_columns.chain == number), execution_options=_IN_BATCHES) as rows:
+        return next((damage for row in rows.mappings() for damage in damage_of(row)), None)
+
+
+def _decision_query() -> sa.Select[Any]:
+    logs, inputs, outcomes = decision_logs.c, decision_inputs.c, ticket_outcomes.c
+    return (
+        sa.select(decision_logs, inputs.inputs, outcomes.closed_reason, outcomes.result_r, outcomes.closed_ts)
+        .select_from(decision_logs)
+        .outerjoin(decision_inputs, (inputs.decision_id == logs.id) & (inputs.decided_at == logs.decided_at))
+        .outerjoin(ticket_outcomes, outcomes.ticket_id == logs.id)
+        .order_by(logs.seq)
+    )
+
+
+def _decision_damage(row: sa.RowMapping) -> Iterator[str]:
+    """Columns against the record, the outcome against its own log, the inputs against the id made of them."""
+    expected = columns_of(row["record"])
+    expected["decided_at"] = at(expected.pop("decided_at_ms"))
+    expected |= {
+        "outcome": row["closed_reason"],
+        "outcome_r_multiple": row["result_r"],
+        "outcome_closed_at": row["closed_ts"],
+    }
+    held = {**row, "gates": json.loads(row["gates"]), "risk_checks": json.loads(row["risk_checks"])}
+    yield from _unequal(held, expected)
+    if row["inputs"] is None:
+        yield f"row {row['seq']} ({row['id']}) is missing its inputs"
+    elif uuid_of_text(row["inputs"]) != row["id"]:
+        yield f"row {row['seq']} ({row['id']}) is changed: its inputs are not those its id was made of"
+
+
+def _outcome_query() -> sa.Select[Any]:
+    table = ticket_outcomes
+    return sa.select(table, table.c.ticket_id.label("id")).order_by(table.c.seq)
+
+
+def _outcome_damage(row: sa.RowMapping) -> Iterator[str]:
+    held = from_json(Outcome, row["record"], "record")
+    expected = {
+        "id": held.decision_id,
+        "symbol": held.coin,
+        "closed_ts": at(held.closed_at_ms),
+        "closed_reason": held.reason.value,
+        **{name: getattr(held, name) for name in ("exit_price", "result_r", "gross_r", "cost_r", "mfe_r", "mae_r")},
+        "notes": held.notes,
+    }
+    yield from _unequal(row, expected)
+
+
+def _unequal(row: Mapping[Any, Any], expected: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in expected.items():
+        if row[name] != value:
+            yield f"row {row['seq']} ({row['id']}) is changed: its {name} is {row[name]!r}, its record says {value!r}"
+
+
+_BESIDE: dict[str, tuple[sa.Select[Any], Callable[[sa.RowMapping], Iterator[str]]]] = {
+    DECISIONS: (_decision_query(), _decision_damage),
+    OUTCOMES: (_outcome_query(), _outcome_damage),
+}
+
+
+@contextmanager
+def _snapshot_of(url: str) -> Iterator[sa.Connection]:
+    """A connection that sees the database as of one instant and changes nothing."""
+    engine = create_engine(url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    finally:
+        engine.dispose()
