@@ -55,7 +55,7 @@ class FeedService:
         self._clock = clock
         self._inputs = inputs
         self._metrics = metrics
-        self._is_virtual = is_virtual
+        self.is_virtual = is_virtual
         self._pending: list[ReceivedFrame] = []
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -118,7 +118,7 @@ class FeedService:
             if frame.kind in (FrameKind.LIVE, FrameKind.HISTORY):
                 self._last_frame_ms[frame.connection] = frame.received_ms
                 self._metrics.sigmapilot_frames_total.labels(frame.channel).inc()
-        if not self._is_virtual:
+        if not self.is_virtual:
             entries += self._tick_before(self._clock.now_ms())
         if entries:
             await self._inputs.submit(entries)

@@ -110,7 +110,7 @@ class HealthService:
             return {"value": value, "at_ms": at_ms, "age_limit_s": limit_s, "detail": detail}
 
         ready = "ready" if not missing else "; ".join(missing)
-        return {
+        status = {
             "heartbeat": row(not missing, now, 15, ready),
             "feed": row(feed.is_live, self._feed.last_frame_ms, self._limits.feed_s, feed.last_error or "connected"),
             "frames": self._rate(
@@ -122,8 +122,11 @@ class HealthService:
                 self._snapshots.version, self._snapshots.published_at_ms, SNAPSHOT_LIMIT_S, "model in force"
             ),
             "tracked": row(len(engine.traders), now, None, f"{unprimed} wait for their positions"),
-            "ended": row(self.has_ended, now, None, "the recording has ended" if self.has_ended else "live"),
         }
+        if self._feed.is_virtual:
+            told = "the recording has ended" if self.has_ended else "the recording plays"
+            status["ended"] = row(self.has_ended, now, None, told)
+        return status
 
     def _rate(self, name: str, total: int, detail: str) -> dict[str, Any]:
         """Events a second over the last ten reports, and how many there were in all."""
