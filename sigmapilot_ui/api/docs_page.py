@@ -22,11 +22,12 @@ td, th { text-align: left; padding: .15rem .8rem .15rem 0; vertical-align: top; 
 
 def docs_page(openapi: Mapping[str, Any]) -> str:
     """The page: title, then every endpoint by tag with its parameters, answers and whether it needs the token."""
+    types = openapi.get("components", {}).get("schemas", {})
     by_tag: dict[str, list[str]] = {}
     for path, methods in openapi["paths"].items():
         for method, operation in methods.items():
             tag = operation.get("tags", ["other"])[0]
-            by_tag.setdefault(tag, []).append(_endpoint(method.upper(), path, operation))
+            by_tag.setdefault(tag, []).append(_endpoint(method.upper(), path, operation, types))
     title = escape(openapi["info"]["title"])
     body = "".join(f"<h2>{escape(tag)}</h2>{''.join(sections)}" for tag, sections in by_tag.items())
     intro = escape(openapi["info"].get("description", ""))
@@ -37,8 +38,8 @@ def docs_page(openapi: Mapping[str, Any]) -> str:
     )
 
 
-def _endpoint(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    rows = "".join(_parameters(operation.get("parameters", [])))
+def _endpoint(method: str, path: str, operation: Mapping[str, Any], types: Mapping[str, Any]) -> str:
+    rows = "".join(_parameters(operation.get("parameters", []), types))
     table = f"<table><tr><th>parameter<th>allowed<th>default<th></tr>{rows}</table>" if rows else ""
     answers = ", ".join(
         f"{status} {answer.get('description', '')}".strip()
@@ -52,22 +53,22 @@ def _endpoint(method: str, path: str, operation: Mapping[str, Any]) -> str:
     )
 
 
-def _parameters(parameters: list[Mapping[str, Any]]) -> Iterator[str]:
+def _parameters(parameters: list[Mapping[str, Any]], types: Mapping[str, Any]) -> Iterator[str]:
     for parameter in parameters:
         if parameter["in"] == "header":
             continue
         schema = parameter["schema"]
         default = schema.get("default", "required" if parameter.get("required") else "")
-        cells = (f"<code>{escape(parameter['name'])}</code>", escape(_allowed(schema)), escape(str(default)))
+        cells = (f"<code>{escape(parameter['name'])}</code>", escape(_allowed(schema, types)), escape(str(default)))
         yield f"<tr>{''.join(f'<td>{cell}' for cell in cells)}<td>{escape(parameter.get('description', ''))}</tr>"
 
 
-def _allowed(schema: Mapping[str, Any]) -> str:
+def _allowed(schema: Mapping[str, Any], types: Mapping[str, Any]) -> str:
     """A schema in words: its range, its choices or its type."""
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     inner = options[0] if options else schema
     if "$ref" in inner:
-        return "one of the types named"
+        inner = types[inner["$ref"].rsplit("/", 1)[-1]]
     if "enum" in inner:
         return ", ".join(map(str, inner["enum"]))
     if "minimum" in inner or "maximum" in inner:

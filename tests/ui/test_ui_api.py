@@ -304,6 +304,7 @@ def test_documentation_lists_every_route_and_loads_nothing(full: TestClient) -> 
     page = full.get("/docs").text
     for path in get(full, "/openapi.json")["paths"]:
         assert f"<code>{path}</code>" in page
+    assert "signal, skip, risk_reject" in page
     assert "<script" not in page
     assert not re.search(r"""(src|href)=["'](https?:)?//""", page)
 

@@ -104,9 +104,9 @@ def show(data: Data) -> None:
     """Draw the panel."""
     look.heading("How decisions ended", f"Signals and risk rejections alike, followed in paper terms; last {DAYS} days")
     if not data.results:
-        waiting = data.signals["open"]
+        followed = words.count(data.signals["open"], "open signal")
         look.nothing(
-            f"{words.count(waiting, 'signal')} being followed and none has ended. A signal ends at its stop, at its "
+            f"Nothing has ended yet; {followed} so far. A signal ends at its stop, at its "
             "target of 2 R, with an opposite consensus, or after 7 days; until then there is no win rate."
         )
         return
