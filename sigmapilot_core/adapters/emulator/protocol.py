@@ -136,7 +136,7 @@ class Session:
     async def _subscribe(self, wanted: Any) -> None:
         feed, connection = self._feed, self._connection
         try:
-            key, subscription = normalise(wanted, feed.venue.asset_ids)
+            key, subscription = normalise(wanted, feed.venue.asset_ids, feed.venue.other_coins)
         except InvalidSubscription:
             await self._error(f"Invalid subscription {_json(wanted)}")
             return
@@ -155,7 +155,7 @@ class Session:
 
     async def _unsubscribe(self, wanted: Any) -> None:
         try:
-            key, subscription = normalise(wanted, self._feed.venue.asset_ids)
+            key, subscription = normalise(wanted, self._feed.venue.asset_ids, self._feed.venue.other_coins)
         except InvalidSubscription:
             await self._error(f"Invalid subscription {_json(wanted)}")
             return

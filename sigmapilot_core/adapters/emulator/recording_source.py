@@ -1,21 +1,21 @@
 """A recording of every fill of the exchange as the life behind the emulator: the feed is the clock.
 
-Known exactly: trades, both parties' fills, positions (each fill tells the one before it). The rest is approximated and
-listed in `APPROXIMATIONS`, which the status route shows: nobody has to guess which number is real.
+Known exactly: trades of every market, both parties' fills, positions in perpetuals (each fill tells the one before
+it). Books were not recorded, so there are none. The rest is approximated and listed in `APPROXIMATIONS`, which the
+status route shows: nobody has to guess which number is real.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sigmapilot_core.adapters.emulator.driver import RecordedBlock
 from sigmapilot_core.adapters.emulator.trade_bars import trade_bars
 from sigmapilot_core.adapters.hyperliquid.coins import is_followed
 from sigmapilot_core.adapters.hyperliquid.recording import Block
-from sigmapilot_core.domain.events import Bar, Book, Fill, Level, Trade
+from sigmapilot_core.domain.events import Bar, Book, Fill, Trade
 from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_core.domain.traders.ledger import LedgerState, prime, step
 from sigmapilot_core.domain.venue import (
@@ -33,8 +33,8 @@ from sigmapilot_core.domain.venue import (
 )
 
 APPROXIMATIONS = (
-    "book: the last prices at which somebody bought and sold, stamped with the later of their times",
-    "mark, oracle and mid price: the last trade, before the first one the first",
+    "book and mid price: none, not recorded",
+    "mark and oracle price: the last trade, before the first one the first",
     "day volume: the volume of the recording, scaled to a day; funding and open interest: zero, not recorded",
     "entry price: from the first closing fill, else the first price; account value: the leaderboard's, else zero",
     "leaderboard: of another day than the recording; return computed from PnL and account value",
@@ -44,22 +44,6 @@ APPROXIMATIONS = (
 _LEVERAGE = 20
 _PRICE_PLACES = 8
 _ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Touch:
-    """The last trade whose aggressor bought, the last whose aggressor sold; None where the other went through it."""
-
-    buy: Trade | None
-    sell: Trade | None
-    time_ms: int
-
-
-def _touched(before: _Touch | None, trade: Trade) -> _Touch:
-    buy, sell = (None, None) if before is None else (before.buy, before.sell)
-    if trade.aggressor_is_buyer:
-        return _Touch(trade, sell if sell is not None and sell.px < trade.px else None, trade.time_ms)
-    return _Touch(buy if buy is not None and buy.px > trade.px else None, trade, trade.time_ms)
 
 
 def _first_entry(fills: Sequence[Fill]) -> Decimal:
@@ -73,17 +57,11 @@ def _first_entry(fills: Sequence[Fill]) -> Decimal:
 
 
 class RecordingSource:
-    """A `VenueSource` over recorded blocks; only perpetuals of the first dex are kept."""
+    """A `VenueSource` over recorded blocks. Its universe are the perpetuals of the first dex; of other markets it has
+    the trades and fills, no positions and no figures."""
 
     def __init__(self, blocks: Iterable[Block], leaderboard: Sequence[LeaderboardRow] = ()) -> None:
-        self._blocks = [
-            replace(
-                b,
-                trades=tuple(t for t in b.trades if is_followed(t.coin)),
-                fills=tuple(f for f in b.fills if is_followed(f.coin)),
-            )
-            for b in blocks
-        ]
+        self._blocks = list(blocks)
         if not self._blocks:
             raise ValueError("The recording holds 0 blocks; allowed is at least 1.")
         self._rows = tuple(leaderboard)
@@ -91,12 +69,12 @@ class RecordingSource:
         self._now_ms = self._blocks[0].time_ms - 1
         self._next = 0
         self._trades: dict[str, list[Trade]] = {}
-        self._touches: dict[str, _Touch] = {}
         self._fills: dict[str, list[Fill]] = {}
         self._first_px: dict[str, Decimal] = {}
         self._day_volume: dict[str, float] = {}
         self._held: dict[str, dict[str, LedgerState]] = {}
         self._decimals: dict[str, int] = {}
+        self._other_coins: set[str] = set()
         self._assets = self._read_whole()
 
     def _read_whole(self) -> tuple[AssetSpec, ...]:
@@ -106,16 +84,21 @@ class RecordingSource:
         span = max(self._blocks[-1].time_ms - self._blocks[0].time_ms, 1)
         for block in self._blocks:
             for trade in block.trades:
+                if not is_followed(trade.coin):
+                    self._other_coins.add(trade.coin)
+                    continue
                 places = -int(trade.sz.normalize().as_tuple().exponent)
                 decimals[trade.coin] = max(decimals.get(trade.coin, 0), places)
                 self._first_px.setdefault(trade.coin, trade.px)
                 volume = self._day_volume.get(trade.coin, 0.0)
                 self._day_volume[trade.coin] = volume + float(trade.px * trade.sz) * DAY_MS / span
             for fill in block.fills:
-                per_position.setdefault((fill.user, fill.coin), []).append(fill)
+                self._held.setdefault(fill.user, {})
+                if is_followed(fill.coin):
+                    per_position.setdefault((fill.user, fill.coin), []).append(fill)
         for (user, coin), fills in per_position.items():
             size = fills[0].start_position or _ZERO
-            self._held.setdefault(user, {})[coin] = prime(user, coin, size, _first_entry(fills), self._now_ms)
+            self._held[user][coin] = prime(user, coin, size, _first_entry(fills), self._now_ms)
         return tuple(AssetSpec(coin, places, _LEVERAGE) for coin, places in sorted(decimals.items()))
 
     @property
@@ -127,6 +110,11 @@ class RecordingSource:
     def recorded_users(self) -> list[str]:
         """Accounts that occur in the recording; the leaderboard holds many more."""
         return sorted(self._held)
+
+    @property
+    def other_coins(self) -> list[str]:
+        """Coins of other markets whose trades were recorded."""
+        return sorted(self._other_coins)
 
     @property
     def now_ms(self) -> int:
@@ -150,11 +138,11 @@ class RecordingSource:
             played.extend(block.trades)
             for trade in block.trades:
                 self._trades.setdefault(trade.coin, []).append(trade)
-                self._touches[trade.coin] = _touched(self._touches.get(trade.coin), trade)
             for fill in block.fills:
                 self._fills.setdefault(fill.user, []).append(fill)
                 held = self._held[fill.user]
-                held[fill.coin], _ = step(held[fill.coin], fill, self._decimals[fill.coin])
+                if fill.coin in held:
+                    held[fill.coin], _ = step(held[fill.coin], fill, self._decimals[fill.coin])
         return played
 
     def _last_px(self, coin: str) -> Decimal:
@@ -163,18 +151,12 @@ class RecordingSource:
 
     def context(self, coin: str) -> AssetContext:
         """Last price and scaled volume; see `APPROXIMATIONS`."""
-        px = self._last_px(coin)
-        return AssetContext(
-            coin, self._now_ms, px, px, px, self._first_px[coin], self._day_volume[coin], 0.0, 0.0, None
-        )
+        px, first_px, volume = self._last_px(coin), self._first_px[coin], self._day_volume[coin]
+        return AssetContext(coin, self._now_ms, px, px, None, first_px, volume, 0.0, 0.0, None)
 
     def book(self, coin: str, depth: int = 20) -> Book | None:
-        """The last touch: where somebody last sold and last bought. A side the later trade went through is unknown."""
-        touch = self._touches.get(coin)
-        if touch is None:
-            return None
-        bids, asks = (() if t is None else (Level(t.px, t.sz),) for t in (touch.sell, touch.buy))
-        return Book(coin, touch.time_ms, self._now_ms, bids, asks)
+        """Not recorded, hence unknown: a book made up from trades would pass for one that somebody saw."""
+        return None
 
     def candles(self, coin: str, interval_ms: int, start_ms: int, end_ms: int) -> Sequence[Bar]:
         """Candles of the trades played so far; the last one may be unfinished."""

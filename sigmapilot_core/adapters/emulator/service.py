@@ -124,7 +124,7 @@ class Emulator:
     def _assembled(self, source: VenueSource) -> Running:
         config = self.config
         recording = source if isinstance(source, RecordingSource) else None
-        venue = Venue(source, self.faults, config)
+        venue = Venue(source, self.faults, config, () if recording is None else recording.other_coins)
         for user, usd in config.deposits.items():
             venue.desk.move(user, usd, "deposit")
         frame_faults = FrameFaults(self.faults)
@@ -212,6 +212,7 @@ class Emulator:
             "stepped_clock": self.config.stepped,
             "stream_ready_ms": self.stream_ready_ms,
             "speed": self.config.speed,
+            "other_coins": [] if running is None else list(running.venue.other_coins),
             **self.about,
             **self.hub.counts(),
             "faults": self.faults.listed(),

@@ -98,12 +98,20 @@ TYPES: dict[str, SubscriptionType] = {
 }
 
 
-def normalise(subscription: object, coins: Container[str]) -> tuple[Key, dict[str, Any]]:
-    """Identity and normalised form of a subscription; `InvalidSubscription` for anything the venue does not offer."""
+def normalise(
+    subscription: object, coins: Container[str], other_coins: Container[str] = ()
+) -> tuple[Key, dict[str, Any]]:
+    """Identity and normalised form of a subscription; `InvalidSubscription` for anything the venue does not offer.
+
+    Of `other_coins`, those of other markets, there are trades only.
+    """
     name = subscription.get("type") if isinstance(subscription, dict) else None
     kind = TYPES.get(name) if isinstance(name, str) else None
     if kind is None or not isinstance(subscription, dict):
         raise InvalidSubscription
+    coin = subscription.get("coin")
+    if kind is TYPES["trades"] and isinstance(coin, str) and coin in other_coins:
+        coins = other_coins
     values: dict[str, Any] = {}
     for name, check in kind.required.items():
         values[name] = check(subscription.get(name), coins)

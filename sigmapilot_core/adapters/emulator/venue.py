@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import groupby
@@ -75,13 +75,19 @@ class Block:
 
 
 class Venue:
-    """Queries and the passing of time. Everything a client can see goes through here."""
+    """Queries and the passing of time. Everything a client can see goes through here.
 
-    def __init__(self, source: VenueSource, faults: FaultRegistry, config: EmulatorConfig) -> None:
+    `other_coins` are of other markets than the universe: their trades can be heard, nothing else.
+    """
+
+    def __init__(
+        self, source: VenueSource, faults: FaultRegistry, config: EmulatorConfig, other_coins: Iterable[str] = ()
+    ) -> None:
         self.source = source
         self.batch_states = config.batch_states
         self.faults = faults
         self.asset_ids = {a.coin: i for i, a in enumerate(source.assets)}
+        self.other_coins = tuple(other_coins)
         self.desk = Desk(source, config.block_ms)
         self._users = frozenset(source.users())
 

@@ -1,7 +1,8 @@
 """Grammar of coin names (spec section 7.1): which market a name belongs to, without any list of markets.
 
 `BTC`, `kPEPE` are perpetuals of the first dex; `@107`, `PURR/USDC` are spot; `xyz:TSLA` belongs to a builder's dex
-(HIP-3); `#123`, `+123`, `o123` are outcome markets and balances. Only perpetuals of the first dex are followed.
+(HIP-3); `#123`, `+123`, `o123` are outcome markets and balances. Only perpetuals of the first dex are followed; public
+trades that are heard of the others are kept and lead to nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ def classify(coin: object) -> CoinKind:
     if kind is None:
         raise BadMessage("coin", coin, _ALLOWED)
     return kind
+
+
+def is_market(coin: object) -> bool:
+    """True for a name of the grammar, whatever its market. Raises `BadMessage` where there is no name at all."""
+    if not isinstance(coin, str) or not coin:
+        raise BadMessage("coin", coin, _ALLOWED)
+    return _kind(coin) is not None
 
 
 def is_followed(coin: object) -> bool:

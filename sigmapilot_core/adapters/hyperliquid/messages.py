@@ -40,7 +40,7 @@ class EmptyMessage:
 
 @dataclass(frozen=True, slots=True)
 class TradesMessage:
-    """Trades of one block, in execution order."""
+    """Trades of one block, in execution order and of any market; `ignored` had a coin whose name is not known."""
 
     trades: tuple[Trade, ...]
     ignored: int = 0

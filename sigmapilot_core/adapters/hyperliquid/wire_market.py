@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sigmapilot_core.adapters.hyperliquid.coins import is_followed
+from sigmapilot_core.adapters.hyperliquid.coins import is_followed, is_market
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
 from sigmapilot_core.adapters.hyperliquid.fields import (
     boolean,
@@ -53,9 +53,9 @@ def parse_trade(row: Mapping[str, Any]) -> Trade:
 
 
 def parse_trades(raw: object) -> tuple[tuple[Trade, ...], int]:
-    """Trades of the followed coins in the order sent, and how many others were ignored."""
+    """Trades of every market in the order sent, and how many were ignored because their coin has no known name."""
     rows = sequence(raw, "trades")
-    trades = [parse_trade(row) for row in rows if is_followed(mapping(row, "trade").get("coin"))]
+    trades = [parse_trade(row) for row in rows if is_market(mapping(row, "trade").get("coin"))]
     return tuple(trades), len(rows) - len(trades)
 
 

@@ -6,13 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from emulator_harness import ALICE, BOB, CAROL, Client, HandClock, Socket, StillClock, trade
+from emulator_harness import ALICE, BOB, CAROL, Client, HandClock, Socket, StillClock
 
 from sigmapilot_core.adapters.emulator.composition import Options, RecordingPlan, build_source
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
@@ -42,7 +41,7 @@ def block(number: int, second: int, *events: list[Any]) -> str:
 
 @pytest.fixture
 def source(tmp_path: Path) -> RecordingSource:
-    """Alice buys 2, then 2 more in a time-weighted order, from Bob; Carol's spot trade is not followed."""
+    """Alice buys 2, then 2 more in a time-weighted order, from Bob; Carol trades spot only."""
     second = FIRST_MS + 3_000
     later, spot = FIRST_MS + 1_000, {"coin": "@107"}
     lines = [
@@ -78,32 +77,18 @@ def test_slices_are_not_among_the_fills(source: RecordingSource) -> None:
 
 def test_only_perpetuals_of_the_first_dex_are_listed(source: RecordingSource) -> None:
     assert [(a.coin, a.sz_decimals) for a in source.assets] == [("BTC", 0)]
-    assert source.recorded_users == sorted([ALICE, BOB])
+    assert source.other_coins == ["@107"]
 
 
-def test_a_side_of_the_book_nobody_touched_is_unknown(source: RecordingSource) -> None:
+def test_everybody_who_traded_anything_occurs_in_the_recording(source: RecordingSource) -> None:
+    assert source.recorded_users == sorted([ALICE, BOB, CAROL])
+    assert list(source.account(CAROL).positions) == []
+
+
+def test_books_were_not_recorded_and_stay_unknown(source: RecordingSource) -> None:
+    source.advance(FIRST_MS + 10_000)
     assert source.book("BTC") is None
-    source.advance(FIRST_MS)
-    book = source.book("BTC")
-    assert book is not None
-    assert (book.bids, str(book.asks[0].px), book.time_ms) == ((), "100.0", FIRST_MS)
-
-
-def test_the_book_is_where_somebody_last_bought_and_sold() -> None:
-    def touched(*trades: tuple[str, bool]) -> tuple[list[str], list[str]]:
-        rows = [
-            replace(trade(n, n, px=px), aggressor_is_buyer=is_buyer) for n, (px, is_buyer) in enumerate(trades, start=1)
-        ]
-        blocks = [Block(t.tid, t.time_ms, t.time_ms, (t,), ()) for t in rows]
-        source = RecordingSource(blocks)
-        source.advance(rows[-1].time_ms)
-        book = source.book("BTC")
-        assert book is not None
-        return [str(x.px) for x in book.bids], [str(x.px) for x in book.asks]
-
-    assert touched(("101", True), ("100", False)) == (["100"], ["101"])
-    assert touched(("100", False), ("101", True), ("102", True)) == (["100"], ["102"])
-    assert touched(("101", True), ("102", False)) == (["102"], [])  # sold above the last buy: that ask is gone
+    assert source.context("BTC").mid_px is None
 
 
 def test_an_empty_recording_is_refused() -> None:
@@ -151,7 +136,18 @@ async def test_nothing_is_played_before_the_stream_is_ready(source: RecordingSou
 
 async def test_the_accounts_of_the_recording_can_be_asked_for(source: RecordingSource) -> None:
     async with played(source) as client, client.http.get(f"{client.url}/emulator/users") as reply:
-        assert await reply.json() == {"users": sorted([ALICE, BOB])}
+        assert await reply.json() == {"users": sorted([ALICE, BOB, CAROL])}
+
+
+async def test_trades_of_other_markets_are_heard_and_nothing_else_of_them(source: RecordingSource) -> None:
+    async with played(source) as client, client.socket() as socket:
+        async with client.http.get(f"{client.url}/emulator/status") as reply:
+            assert (await reply.json())["other_coins"] == ["@107"]
+        await socket.say(method="subscribe", subscription={"type": "l2Book", "coin": "@107"})
+        assert (await socket.next())["channel"] == "error"
+        await socket.subscribe(type="trades", coin="@107")
+        await client.post("/emulator/ready", {})
+        assert [t["tid"] for f in await data_frames(socket) for t in f["data"]] == [2]
 
 
 async def test_a_recording_is_paced_by_its_receive_times(source: RecordingSource) -> None:
@@ -188,11 +184,12 @@ async def test_the_real_recording_is_played_whole_and_its_positions_chain() -> N
     source = RecordingSource(blocks)
     coins = [a.coin for a in source.assets]
     async with played(source) as client, client.socket() as socket:
-        for coin in coins:
+        for coin in (*coins, *source.other_coins):
             await socket.say(method="subscribe", subscription={"type": "trades", "coin": coin})
         await client.post("/emulator/ready", {})
         frames = [f for f in await data_frames(socket) if f["channel"] == "trades"]
-    assert sum(len(f["data"]) for f in frames) == 3_304  # 6,608 fills of perpetuals: spot and builders' dexes left out
+    assert sum(len(f["data"]) for f in frames) == 3_641  # its SOURCE.txt
+    assert sum(t["coin"] in coins for f in frames for t in f["data"]) == 3_304  # without spot and builders' dexes
     assert [f["emulatedReceiveMs"] for f in frames] == sorted(f["emulatedReceiveMs"] for f in frames)
     last = {(f.user, f.coin): f for b in blocks for f in b.fills if f.coin in coins}
     for (user, coin), fill in last.items():

@@ -288,7 +288,7 @@ async def test_malformed_empty_and_unknown_frames_are_counted_and_never_fatal():
         for text in ("[]", "", '{"channel":"trades","data":[]}', '{"channel":"webData9","data":1}', "{not json"):
             await peer.raw(text)
         await peer.send(encode.frame("trades", [bad]))
-        await peer.send(encode.trades_frame([trade(2, coin="@107")]))
+        await peer.send(encode.trades_frame([trade(2, coin="a~new~grammar")]))
         await peer.send(encode.trades_frame([trade(3)]))
         garbage, broken, good = [await stream.next() for _ in range(3)]
         assert isinstance(garbage.parsed, MalformedMessage)

@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from sigmapilot_core.adapters.hyperliquid.coins import is_followed
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
 from sigmapilot_core.adapters.hyperliquid.messages import BboMessage, BookMessage, TradesMessage
 from sigmapilot_core.adapters.hyperliquid.recording import (
@@ -115,6 +116,5 @@ def test_the_recorded_frames_all_read():
     assert len(messages) == 1786 + 1216  # its SOURCE.txt
     assert Counter(type(m) for m in messages) == {TradesMessage: 1139, BboMessage: 1493, BookMessage: 370}
     trades = [t for m in messages if isinstance(m, TradesMessage) for t in m.trades]
-    ignored = sum(m.ignored for m in messages if isinstance(m, TradesMessage))
-    assert len(trades) + ignored == 2298  # its SOURCE.txt
-    assert {t.coin for t in trades} == {"BTC", "CASHCAT"}
+    assert len(trades) == 2298  # its SOURCE.txt
+    assert {t.coin for t in trades if is_followed(t.coin)} == {"BTC", "CASHCAT"}

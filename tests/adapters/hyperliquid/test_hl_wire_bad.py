@@ -93,9 +93,15 @@ def test_unknown_keys_are_ignored():
     assert wire.parse_frame(frame_of(growthMode="enabled"), 1) == wire.parse_frame(frame_of(), 1)
 
 
-@pytest.mark.parametrize("coin", ["@107", "PURR/USDC", "xyz:TSLA", "#123", "+123", "o123", "a~new~grammar"])
-def test_trades_of_other_markets_are_ignored_and_counted(coin):
-    assert wire.parse_frame(frame_of(coin=coin), 1) == TradesMessage((), 1)
+@pytest.mark.parametrize("coin", ["@107", "PURR/USDC", "xyz:TSLA", "#123", "+123", "o123"])
+def test_trades_of_other_markets_are_read(coin):
+    message = wire.parse_frame(frame_of(coin=coin), 1)
+    assert isinstance(message, TradesMessage)
+    assert ([t.coin for t in message.trades], message.ignored) == ([coin], 0)
+
+
+def test_a_trade_whose_coin_has_a_name_of_no_known_grammar_is_ignored_and_counted():
+    assert wire.parse_frame(frame_of(coin="a~new~grammar"), 1) == TradesMessage((), 1)
 
 
 @pytest.mark.parametrize(
