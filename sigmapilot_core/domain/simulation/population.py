@@ -171,7 +171,7 @@ def _specialise(rng: np.random.Generator, settings: WorldSettings, traits: NDArr
     without = (kind == Kind.SUB) & (rng.random(n) < 0.5)
     traits["skilled_until"][without] = 0
     traits["rule_sign"] = np.where(kind == Kind.CHASER, 1, np.where(kind == Kind.FADER, -1, 0))
-    doom = settings.start_ms + (rng.uniform(0.3, 1.2, size=n) * settings.history_days * DAY_MS).astype(np.int64)
+    doom = settings.start_ms + (rng.uniform(0.4, 1.8, size=n) * settings.history_days * DAY_MS).astype(np.int64)
     traits["doom_ms"] = np.where(kind == Kind.DOOMED, doom, FOREVER_MS)
 
 
