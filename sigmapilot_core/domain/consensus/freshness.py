@@ -35,16 +35,15 @@ class InputState:
 def inputs_fresh(inputs: DecisionInputs, params: Params) -> GateResult:
     """The gate: value is the largest age over its limit, the detail names every input that does not pass, or the worst.
 
-    One that fails makes the gate fail, else one that is unknown makes it unknown.
+    One that is unknown makes the gate unknown, whatever the others are: how old the oldest input is cannot be said
+    then. Else one that fails makes it fail.
     """
     states = input_states(inputs, params)
     shares = [state for state in states if state.share is not None]
     worst = max(shares, key=lambda state: state.share or 0.0, default=None)
     bad = [state for state in states if state.passed is not True]
-    if any(state.passed is False for state in bad):
-        passed: bool | None = False
-    else:
-        passed = None if bad else True
+    is_unknown = any(state.passed is None for state in bad)
+    passed = None if is_unknown else not bad
     named = bad or ([worst] if worst else [])
     detail = "; ".join(f"{state.name}: {state.detail}" for state in named)
     value = worst.share if worst is not None else None

@@ -165,9 +165,11 @@ def test_a_coin_with_an_incomplete_record_is_unknown() -> None:
     assert "a frame could not be read" in decision.gate("inputs_fresh").detail
 
 
-def test_a_failing_input_outweighs_an_unknown_one() -> None:
-    decision = decided(feed_last_frame_ms=NOW - 20_000, leaderboard_as_of_ms=None)
-    assert decision.gate("inputs_fresh").passed is False
+def test_an_unknown_input_is_not_hidden_behind_a_failing_one() -> None:
+    gate = decided(feed_last_frame_ms=NOW - 20_000, leaderboard_as_of_ms=None).gate("inputs_fresh")
+    assert gate.passed is None
+    assert "feed: 20.0 s old" in gate.detail
+    assert "leaderboard: not known" in gate.detail
 
 
 def test_every_input_of_section_five_four_is_looked_at() -> None:
