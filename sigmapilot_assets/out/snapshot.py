@@ -1,5 +1,6 @@
 """The one thing that crosses from learning to deciding: an immutable, hashed snapshot (spec 1.8)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from sigmapilot_core.domain.snapshot import AssetFigures, FastPart, ModelSnapsho
 from sigmapilot_core.domain.traders.correlation import default_rho
 from sigmapilot_core.domain.traders.filters import tracked_traders
 from sigmapilot_core.domain.traders.posterior import Posterior, prior
+from sigmapilot_core.domain.venue import LeaderboardRow
 
 _ESTIMATES_NOT_OLDER_THAN = timedelta(days=2)
 
@@ -86,7 +88,7 @@ def _slow(connection: sa.Connection, platform: Platform) -> SlowPart:
         raise dg.Failure("no pool was drawn yet; materialise model_traders__pool first")
     members = trader_store.pool_members(connection, selection["selection_version"])
     day = leaderboard_store.newest_day(connection, platform.today())
-    rows = leaderboard_store.read_leaderboard(connection, day) if day else []
+    rows = _who_can_act(leaderboard_store.read_leaderboard(connection, day) if day else [], platform)
     pool = [member["address"] for member in members]
     computed_at, pairs = trader_store.newest_correlations(connection)
     held = frozenset(pool)
@@ -108,6 +110,15 @@ def _slow(connection: sa.Connection, platform: Platform) -> SlowPart:
         correlation_as_of_ms=_ms(computed_at),
         leaderboard_as_of_ms=_ms(leaderboard_store.fetched_at(connection, day)) if day else None,
     )
+
+
+def _who_can_act(rows: Sequence[LeaderboardRow], platform: Platform) -> Sequence[LeaderboardRow]:
+    """All rows; of a recording those that occur in it: following an account costs a request, and nobody else moves."""
+    if platform.pool_flavour != PoolFlavour.RECORDING.value:
+        return rows
+    with platform.open_venue() as venue:
+        recorded = frozenset(venue.recorded_users())
+    return [row for row in rows if row.address in recorded]
 
 
 def _members(
