@@ -169,7 +169,7 @@ class OrderDesk:
         hedges = self._hedges(orders)
         notional = np.abs(orders["lots"]) * px
         count = 1 + (notional / self._depth_micro[orders["coin"]]).astype(np.int64)
-        count = np.clip(count, 1, np.where(orders["counter"] >= 0, MAX_FILLS, MAX_FILLS))
+        count = np.clip(count, 1, MAX_FILLS)
         orders["oid"] = self.oid(orders["t"], orders["key"])
         parent, child = _expand(count)
         slices = orders[parent]

@@ -33,13 +33,32 @@ def test_another_seed_or_epoch_is_another_world(small_world: Make, change: dict[
     assert small_world().digest() != small_world(**change).digest()
 
 
-@pytest.mark.parametrize("longest_ms", [2_500, 61_000, HOUR_MS])
-def test_one_big_advance_equals_many_small_ones(small_world: Make, longest_ms: int) -> None:
-    late = MIDNIGHT_MS + DAY_MS - 40 * MINUTE_MS  # the steps cross hours and a midnight
+@pytest.mark.parametrize(
+    ("longest_ms", "span_ms"), [(2_500, 17 * MINUTE_MS), (61_000, SPAN_MS), (HOUR_MS, 9 * HOUR_MS)]
+)
+def test_one_big_advance_equals_many_small_ones(small_world: Make, longest_ms: int, span_ms: int) -> None:
+    late = MIDNIGHT_MS + DAY_MS - 10 * MINUTE_MS  # the steps cross hours and a midnight
     once, often = small_world(epoch_ms=late), small_world(epoch_ms=late)
-    once.advance(late + SPAN_MS)
-    advance_in_steps(often, late + SPAN_MS, seed=longest_ms, longest_ms=longest_ms)
+    once.advance(late + span_ms)
+    advance_in_steps(often, late + span_ms, seed=longest_ms, longest_ms=longest_ms)
     assert once.digest() == often.digest()
+
+
+@pytest.mark.slow
+def test_a_large_world_does_not_depend_on_the_steps_either() -> None:
+    settings = WorldSettings(seed=5, epoch_ms=MIDNIGHT_MS + 22 * HOUR_MS, history_days=10, profile=Profile.DEMO)
+    ready = (WorldInput(InputKind.READY, settings.epoch_ms),)
+    once, often = World(settings, ready), World(settings, ready)
+    once.advance(settings.epoch_ms + 4 * HOUR_MS)
+    advance_in_steps(often, settings.epoch_ms + 4 * HOUR_MS, seed=1, longest_ms=3_000)
+    assert once.digest() == often.digest()
+
+
+@pytest.mark.parametrize("traders", [20, 27, 41])
+def test_tiny_worlds_are_worlds(traders: int) -> None:
+    world = World(WorldSettings(seed=traders, epoch_ms=EPOCH_MS, traders=traders, history_days=2))
+    assert len(world.tape) > 100
+    assert (world.accounts.now.position.sum(axis=0) == 0).all()
 
 
 def test_a_later_start_extends_the_same_world(small_world: Make) -> None:
