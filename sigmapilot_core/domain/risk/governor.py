@@ -78,6 +78,14 @@ def split_order(position: Decimal, order: Decimal) -> tuple[Decimal, Decimal]:
     return reducing, order - reducing
 
 
+def _shown(value: float | None, decimals: int = 2) -> str:
+    return "unknown" if value is None else f"{value:.{decimals}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2%}"
+
+
 def _check(
     name: str, value: float | None, threshold: float, passes: Callable[[float], bool], detail: str, missing: str
 ) -> RiskCheck:
@@ -97,13 +105,13 @@ def _at_least(limit: float) -> Callable[[float], bool]:
 
 def _confidence(intent: EntryIntent, risk: RiskParams) -> RiskCheck:
     limit = risk.min_confidence + EFFECTS[intent.regime].confidence_addition
-    detail = f"p {intent.p_win} against {limit:.2f} in a {intent.regime.value} market"
+    detail = f"p {_shown(intent.p_win)} against {limit:.2f} in a {intent.regime.value} market"
     p = intent.p_win if intent.p_win is not None and 0 <= intent.p_win <= 1 else None
     return _check("confidence", p, limit, _at_least(limit), detail, "probability is not known")
 
 
 def _net_ev(intent: EntryIntent) -> RiskCheck:
-    detail = f"net EV {intent.net_ev_r} R"
+    detail = f"net EV {_shown(intent.net_ev_r)} R"
     return _check("net_ev", intent.net_ev_r, 0.0, _at_least(0.0), detail, "net EV is not known")
 
 
@@ -116,7 +124,7 @@ def _daily_drawdown(state: RiskState, risk: RiskParams, now_ms: int) -> RiskChec
 
 def _leverage(account: RiskAccount | None, intent: EntryIntent, risk: RiskParams) -> RiskCheck:
     ratio = _share_of_equity(account, _sum(_exposure_of(account), intent.notional_usd))
-    detail = f"open and new positions are {ratio} times equity"
+    detail = f"open and new positions are {_shown(ratio)} times equity"
     return _check("leverage", ratio, risk.max_leverage, _at_most(risk.max_leverage), detail, "leverage is not known")
 
 
@@ -144,34 +152,34 @@ def _kill_switch(state: RiskState, risk: RiskParams, now_ms: int) -> RiskCheck:
 def _concurrency(account: RiskAccount | None, risk: RiskParams) -> RiskCheck:
     count = None if account is None else float(len(account.positions))
     limit = risk.max_positions
-    detail = f"{count} positions open, {limit} are allowed"
+    detail = f"{_shown(count, 0)} positions open, {limit:g} are allowed"
     return _check("concurrency", count, limit, lambda v: v < limit, detail, "positions are not known")
 
 
 def _asset_concurrency(account: RiskAccount | None, intent: EntryIntent, risk: RiskParams) -> RiskCheck:
     count = None if account is None else float(sum(p.coin == intent.coin for p in account.positions))
     limit = risk.max_positions_per_asset
-    detail = f"{count} positions open in {intent.coin}, {limit} are allowed"
+    detail = f"{_shown(count, 0)} positions open in {intent.coin}, {limit:g} are allowed"
     return _check("asset_concurrency", count, limit, lambda v: v < limit, detail, "positions are not known")
 
 
 def _position(account: RiskAccount | None, intent: EntryIntent, risk: RiskParams) -> RiskCheck:
     limit = min(risk.max_position_pct, risk.hard_max_position_pct)
     share = _share_of_equity(account, intent.notional_usd)
-    detail = f"new position is {share} of equity"
+    detail = f"new position is {_percent(share)} of equity"
     return _check("position", share, limit, _at_most(limit), detail, "size or equity is not known")
 
 
 def _exposure(account: RiskAccount | None, intent: EntryIntent, risk: RiskParams) -> RiskCheck:
     share = _share_of_equity(account, _sum(_exposure_of(account), intent.notional_usd))
     limit = risk.max_exposure_pct
-    return _check("exposure", share, limit, _at_most(limit), f"open and new positions are {share} of equity",
+    return _check("exposure", share, limit, _at_most(limit), f"open and new positions are {_percent(share)} of equity",
                   "exposure is not known")  # fmt: skip
 
 
 def _min_notional(intent: EntryIntent, risk: RiskParams) -> RiskCheck:
     limit = risk.min_notional_usd
-    detail = f"size after all caps is {intent.notional_usd} USD"
+    detail = f"size after all caps is {_shown(intent.notional_usd)} USD"
     return _check("min_notional", intent.notional_usd, limit, _at_least(limit), detail, "size is not known")
 
 
@@ -179,7 +187,9 @@ def _equity_floor(account: RiskAccount | None, risk: RiskParams) -> RiskCheck:
     equity, limit = account.equity_usd if account else None, risk.equity_floor_usd
     if account is not None and account.is_paper and equity is not None and known(equity):
         return RiskCheck("equity_floor", Verdict.PASS, equity, limit, "off for a paper account")
-    return _check("equity_floor", equity, limit, _at_least(limit), f"equity is {equity} USD", "equity is not known")
+    return _check(
+        "equity_floor", equity, limit, _at_least(limit), f"equity is {_shown(equity)} USD", "equity is not known"
+    )
 
 
 def _liquidation_distance(account: RiskAccount | None, risk: RiskParams) -> RiskCheck:
@@ -218,7 +228,7 @@ def _pause(name: str, count: int, limit: int, last_ms: int | None, pause_s: floa
 
 def _account_fresh(account: RiskAccount | None, limit_s: float, now_ms: int) -> RiskCheck:
     age_s = None if account is None else (now_ms - account.as_of_ms) / 1000
-    detail = f"account seen {age_s} s ago"
+    detail = f"account seen {_shown(age_s, 1)} s ago"
     return _check("account_fresh", age_s, limit_s, lambda v: 0 <= v <= limit_s, detail, "account was never seen")
 
 
