@@ -34,6 +34,7 @@ def platform_from_settings(settings: Settings | None = None) -> Platform:
         open_venue=lambda: HttpVenueReader(settings.venue.api, batch_weight(settings), clock.now_ms),
         leaderboard=leaderboard_source(settings),
         data_dir=settings.mode_dir,
+        retention_months=settings.retention.database_months,
     )
 
 

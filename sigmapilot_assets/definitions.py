@@ -1,5 +1,7 @@
 """The one place where the asset graph is put together."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from sigmapilot_assets import jobs
@@ -18,7 +20,7 @@ from sigmapilot_assets.raw.fills_history import fills_history
 from sigmapilot_assets.raw.leaderboard import raw_leaderboard
 from sigmapilot_assets.raw.market import candles, market
 from sigmapilot_assets.report.dbt import dbt_resource, report_models
-from sigmapilot_assets.report.storage import storage_partitions
+from sigmapilot_assets.report.storage import run_history, storage_partitions
 from sigmapilot_assets.schedules import all_schedules
 from sigmapilot_assets.sensors import all_sensors
 
@@ -37,13 +39,18 @@ PYTHON_ASSETS = [
     costs,
     snapshot,
     storage_partitions,
+    run_history,
 ]
 
 
 @dg.resource(description="Database, venue, clock and parameters of the mode.")
-def platform_resource(_: dg.InitResourceContext) -> Platform:
-    """The platform of the settings, built when a run or a sensor starts."""
-    return platform_from_settings()
+def platform_resource(_: dg.InitResourceContext) -> Iterator[Platform]:
+    """The platform of the settings, for one run or one look of a sensor; its connections are closed afterwards."""
+    platform = platform_from_settings()
+    try:
+        yield platform
+    finally:
+        platform.engine.dispose()
 
 
 def build(resources: dict[str, object] | None = None) -> dg.Definitions:

@@ -19,7 +19,7 @@ class Platform:
     """Database, venue, clock and parameters of one mode.
 
     `pool_flavour` is `normal`, or `recording` where the venue cannot answer filters 5-7 and the pool is chosen by
-    filters 1-4 among the traders that occur in the recording.
+    filters 1-4 among the traders that occur in the recording. `retention_months` None: nothing is ever dropped.
     """
 
     mode: str
@@ -30,6 +30,7 @@ class Platform:
     open_venue: Callable[[], VenueReader]
     leaderboard: LeaderboardSource
     data_dir: Path
+    retention_months: int | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:

@@ -1,25 +1,42 @@
 """Clocks: all UTC, all running by default (Dagster's own default is stopped)."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from sigmapilot_assets import jobs
+from sigmapilot_assets.platform import Platform
+from sigmapilot_core.adapters.postgres import trader_store
+
+_RUNNING = dg.DefaultScheduleStatus.RUNNING
 
 
-def _schedule(name: str, job: dg.UnresolvedAssetJobDefinition, cron: str, description: str) -> dg.ScheduleDefinition:
+def _schedule(name: str, job: "dg.UnresolvedAssetJobDefinition", cron: str, description: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=name,
         job=job,
         cron_schedule=cron,
         execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=_RUNNING,
         description=description,
     )
+
+
+@dg.schedule(
+    job=jobs.refresh_volatility,
+    cron_schedule="*/5 * * * *",
+    execution_timezone="UTC",
+    default_status=_RUNNING,
+    description="Volatility, regime and costs, once there is a pool to publish them with.",
+)
+def volatility_every_5_minutes(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
+    """A fresh installation has no pool: a run would fail at the snapshot, every five minutes until one is drawn."""
+    with platform.transaction() as connection:
+        if trader_store.newest_selection(connection) is None:
+            return dg.SkipReason("no pool was drawn yet: materialise all assets once")
+    return dg.RunRequest()
 
 
 all_schedules = [
     _schedule("leaderboard_daily", jobs.refresh_leaderboard, "30 0 * * *", "Leaderboard at 00:30 UTC."),
     _schedule("pool_daily", jobs.refresh_alpha_pool, "45 0 * * *", "Pool, correlations and snapshot after it."),
-    _schedule("volatility_every_5_minutes", jobs.refresh_volatility, "*/5 * * * *", "Volatility, regime and costs."),
+    volatility_every_5_minutes,
 ]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from sigmapilot_core.adapters.dagster_graphql import LOCATION
 from sigmapilot_core.adapters.settings import Settings
+from sigmapilot_core.adapters.settings_values import RUN_HISTORY_DAYS
 
 CODE_SOCKET = "code.sock"
 INSTANCE_FILE = "dagster.yaml"
 WORKSPACE_FILE = "workspace.yaml"
-RETENTION_DAYS = 14
-_TICKS = {"purge_after_days": {"skipped": 1, "failure": RETENTION_DAYS, "success": RETENTION_DAYS}}
+_TICKS = {"purge_after_days": {"skipped": 1, "failure": RUN_HISTORY_DAYS, "success": RUN_HISTORY_DAYS}}
 
 
 def write_dagster_home(settings: Settings) -> Path:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RUN_HISTORY_DAYS = 14
+"""How long Dagster's runs, events and ticks are kept (design 5)."""
+
 
 class SettingsError(ValueError):
     """One sentence: the variable, its value and what is allowed. The command line answers it with exit code 2."""
