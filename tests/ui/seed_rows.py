@@ -654,7 +654,7 @@ def _dead() -> Iterator[dict[str, Any]]:
 
 def _stream_status(now: datetime) -> Iterator[dict[str, Any]]:
     found: dict[str, tuple[Any, float | None, float, str]] = {
-        "heartbeat": ("running", 15, 0, "stream is running"),
+        "heartbeat": ("running", 3600, 0, "stream is running"),  # longer than any test session: nobody renews it
         "feed": ("connected", 10, 0.8, "connected since 09:12 UTC"),
         "frames": (212.4, None, 0.8, "frames a second over the last minute"),
         "fills": (38.2, None, 3.0, "fills of tracked traders a second over the last minute"),

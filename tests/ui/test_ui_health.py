@@ -49,12 +49,12 @@ def test_a_silent_stream_and_an_old_snapshot_are_not_ready(pg_url: str) -> None:
     fill(pg_url)
     engine = create_engine(pg_url)
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE stream_status SET updated_at = updated_at - interval '2 minutes'"))
+        connection.execute(sa.text("UPDATE stream_status SET updated_at = updated_at - interval '2 hours'"))
         connection.execute(sa.text("UPDATE model_snapshots SET published_at = :at"), {"at": NOW - timedelta(hours=27)})
     found = failing(ask(engine))
     engine.dispose()
     assert found.keys() == {"snapshot", "stream"}
-    assert "15 s are allowed" in found["stream"]
+    assert "3600 s are allowed" in found["stream"]
     assert "93600 s are allowed" in found["snapshot"]
 
 

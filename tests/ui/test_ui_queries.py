@@ -23,7 +23,7 @@ WEEK = NOW - timedelta(days=7)
 
 def test_the_feeds_now_is_the_heartbeat_plus_the_time_since_it_was_written(filled: sa.Engine) -> None:
     with reading(filled) as connection:
-        assert timedelta(0) <= feed_now(connection) - NOW < timedelta(minutes=5)
+        assert timedelta(0) <= feed_now(connection) - NOW < timedelta(hours=1)
         assert feed_now(connection) - ago(connection, hours=4) == timedelta(hours=4)
 
 
@@ -148,7 +148,7 @@ def test_newest_volatility_of_each_asset_is_found_by_key(filled: sa.Engine) -> N
 def test_inputs_of_the_stream_have_age_limit_and_verdict(filled: sa.Engine) -> None:
     with reading(filled) as connection:
         found = queries_health.stream_inputs(connection)
-    assert found["snapshot"]["age_s"] == pytest.approx(300, abs=120)
+    assert 300 <= found["snapshot"]["age_s"] < 3900  # published 5 minutes before the heartbeat
     assert found["snapshot"]["verdict"] == "pass"
     assert found["heartbeat"]["value"] == "running"
 
