@@ -53,9 +53,16 @@ class Executor:
         self._metrics = metrics
         self._told_ms = 0
         self._equity_ms = 0
+        self._news: tuple[int, RiskState] | None = None
+        self._has_news = asyncio.Event()
+        self.handled = 0
 
     async def handle(self, intent: IntentRecord) -> None:
-        """One piece of work."""
+        """One piece of work. It never waits for the decision step, which may be waiting for this."""
+        await self._handle(intent)
+        self.handled += 1
+
+    async def _handle(self, intent: IntentRecord) -> None:
         before = self.risk
         found = self._act(intent)
         is_due = intent.at_ms - self._told_ms >= ACCOUNT_EVERY_MS
@@ -64,13 +71,13 @@ class Executor:
         account = self.desk.account(intent.at_ms)
         self.risk = steps.on_account(self.risk, account, intent.at_ms, self._params.risk)
         self.risk = steps.on_timer(self.risk, intent.at_ms, self._params.risk)
-        self._count(found)
+        self._count(found, intent.at_ms)
         await until_written(lambda: self._write(intent, found, account), "paper account")
         for output in found:
             if isinstance(output, OrderReport):
                 await self._publish(_record(intent.account, output))
         if is_due or found or self.risk.kill_switch != before.kill_switch:
-            await self._tell(intent.at_ms)
+            self._tell(intent.at_ms)
 
     def _act(self, intent: IntentRecord) -> list[DeskOutput]:
         match intent.kind:
@@ -100,13 +107,13 @@ class Executor:
             for trip in self.desk.trips
         )
 
-    def _count(self, found: Sequence[DeskOutput]) -> None:
+    def _count(self, found: Sequence[DeskOutput], now_ms: int) -> None:
         """Move the governor on: a closed round trip is a win or a loss."""
         for output in found:
             if isinstance(output, OrderReport):
                 self._metrics.sigmapilot_orders_total.labels(output.leg.value, output.status).inc()
             elif output.trip.stage is Stage.CLOSED and output.trip.result_r is not None:
-                self.risk = steps.on_close(self.risk, output.trip.result_r, self._told_ms)
+                self.risk = steps.on_close(self.risk, output.trip.result_r, now_ms)
         self._metrics.sigmapilot_open_positions.set(len(self.desk.trips))
         self._metrics.sigmapilot_kill_switch.set(self.risk.kill_switch is not None)
 
@@ -164,10 +171,24 @@ class Executor:
             if p.coin in entries
         }
 
-    async def _tell(self, now_ms: int) -> None:
-        """Let the decision step know the account as it is now."""
+    def _tell(self, now_ms: int) -> None:
+        """The account as it is now is news for the decision step; older news that was not heard is dropped."""
         self._told_ms = now_ms
-        await self._inputs.submit([(ACCOUNT, now_ms, canonical_json(self.risk).encode())])
+        self._news = (now_ms, self.risk)
+        self._has_news.set()
+
+    async def tell(self) -> None:
+        """Hand the newest account to the decision step, until cancelled.
+
+        Beside `handle`, not in it: inputs wait while their channel is full, the decision step waits while the channel
+        of intents is full, and an executor that waited for inputs would close the ring.
+        """
+        while True:
+            await self._has_news.wait()
+            self._has_news.clear()
+            if self._news is not None:
+                now_ms, risk = self._news
+                await self._inputs.submit([(ACCOUNT, now_ms, canonical_json(risk).encode())])
 
     async def catch_up(self, now_ms: int, account: str) -> None:
         """Signals that never reached the desk before a restart are refused for the record: they are late."""

@@ -24,6 +24,7 @@ class Inputs:
         # order in the journal must be the order in the channel, whoever submits
         self._turn = asyncio.Lock()
         self.last_received_ms = 0
+        self.sent_seq = -1
 
     async def submit(self, entries: Sequence[Entry]) -> int:
         """Journal and send inputs; returns the sequence number of the first."""
@@ -33,10 +34,14 @@ class Inputs:
             records = tuple(
                 InputRecord(first + i, kind, received, payload) for i, (kind, received, payload) in enumerate(entries)
             )
-            await self._send(InputBatch(self._partition, records))
+            await self._pass_on(records)
         return first
 
     async def resend(self, records: Sequence[InputRecord]) -> None:
         """Send inputs that were journalled before a restart but not yet committed."""
         async with self._turn:
-            await self._send(InputBatch(self._partition, tuple(records)))
+            await self._pass_on(tuple(records))
+
+    async def _pass_on(self, records: tuple[InputRecord, ...]) -> None:
+        await self._send(InputBatch(self._partition, records))
+        self.sent_seq = records[-1].seq

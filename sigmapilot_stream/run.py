@@ -68,7 +68,7 @@ class Stream:
         self.decide = Decide(
             self.worker,
             world.database,
-            Channels(self._send(self._signals), self._send(self._outcomes), self._send(self._intents)),
+            Channels(self._send(self._signals), self._send(self._outcomes), self._intend),
             Observer(world.metrics),
             ACCOUNT,
             lambda: [trip.signal.coin for trip in self.executor.desk.trips],
@@ -79,6 +79,7 @@ class Stream:
             lambda: report_ready(settings),
         )  # fmt: skip
         self._pool: frozenset[str] = frozenset()
+        self._intended = 0
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def _executor(self) -> Executor:
@@ -110,6 +111,10 @@ class Stream:
         if channel.maxsize == 0:
             return _told
         return lambda value: channel.send(value=value)
+
+    async def _intend(self, intent: IntentRecord) -> None:
+        await self._intents.send(value=intent)
+        self._intended += 1
 
     def _on_snapshot(self, snapshot: ModelSnapshot) -> None:
         """Hear what the new snapshot decides on; tell of its scores and of traders new to the pool."""
@@ -158,19 +163,30 @@ class Stream:
             return restore(connection, self.worker, self._world.clock.now_ms())
 
     async def _catch_up(self, progress: int, snapshot: ModelSnapshot | None) -> None:
-        """Inputs of before the restart first; then what may have been missed since."""
+        """Inputs of before the restart first; then what may have been missed since.
+
+        The snapshot is not noted as active: inputs of before may activate an older one, and the journal has to tell
+        with which one the decision step went on. The service submits it again.
+        """
         if snapshot is not None:
-            self.snapshots.note(snapshot)
             self._on_snapshot(snapshot)
         reader = JournalReader(self._world.settings.journal_dir, PARTITION)
         left = await asyncio.to_thread(uncommitted, reader, progress)
         for start in range(0, len(left), 200):
             await self.inputs.resend(left[start : start + 200])
+        await self._handled(self.inputs.sent_seq)
+        # nothing was entered on so far: every signal without an order is one of before the restart
+        await self.executor.catch_up(self._world.clock.now_ms(), ACCOUNT)
+        self.decide.is_live = True
         if snapshot is not None:
             pool = sorted(member.address for member in snapshot.slow.pool)
             await self.priming.lost(pool, snapshot.published_at_ms, "the stream was not running")
-        await self.executor.catch_up(self._world.clock.now_ms(), ACCOUNT)
-        await self._intents.send(value=IntentRecord(ACCOUNT, "time", self._world.clock.now_ms()))
+        await self._intend(IntentRecord(ACCOUNT, "time", self._world.clock.now_ms()))
+
+    async def _handled(self, seq: int) -> None:
+        """Until the decision step has handled the inputs up to this one, or failed."""
+        while self.decide.handled_seq < seq and not self._failure.done():
+            await asyncio.sleep(0.02)
 
     async def _services(self, stop: asyncio.Event) -> None:
         """Run all services until the stop; one that fails ends the process with its error."""
@@ -179,6 +195,7 @@ class Stream:
             self.snapshots.run(),
             self.priming.run(),
             self.health.run(),
+            self.executor.tell(),
             self._watch_end(),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
@@ -205,16 +222,15 @@ class Stream:
         await asyncio.Event().wait()
 
     async def _drain(self) -> None:
-        """Let the decision step finish what is journalled; what it cannot finish in time is read again at the start."""
-        if self._failure.done():
-            return
-        last = self._world.journal.next_seq - 1
+        """Let the decision step finish what was sent to it, and the executor what was decided; what cannot be finished
+        in time is read again at the start."""
         try:
             async with asyncio.timeout(DRAIN_S):
-                while self.decide.handled_seq < last and not self._inputs_channel.queue.empty():
+                await self._handled(self.inputs.sent_seq)
+                while self.executor.handled < self._intended and not self._failure.done():
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            log.warning("not everything was committed in time; the journal keeps it", last=last)
+            log.warning("not everything was committed in time; the journal keeps it", last=self.inputs.sent_seq)
 
 
 async def _told(_: object) -> None:

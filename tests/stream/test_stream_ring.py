@@ -1,0 +1,87 @@
+"""Decide -> intents -> execute -> inputs -> decide is a ring of bounded channels: it must not be able to close."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+
+from prometheus_client import CollectorRegistry
+
+from sigmapilot_core.adapters.metrics import Metrics
+from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.domain.codec import from_json
+from sigmapilot_core.domain.events import Direction
+from sigmapilot_core.domain.execution.desk import DeskState, PaperDesk, TripMoved
+from sigmapilot_core.domain.execution.paper import RoundTrip, Stage, TripSignal
+from sigmapilot_core.domain.params import DAY_MS, Params
+from sigmapilot_core.domain.risk.state import RiskState
+from sigmapilot_core.domain.venue import AssetSpec
+from sigmapilot_stream.executor import Executor
+from sigmapilot_stream.records import IntentRecord, ReportRecord
+
+T0 = 20_000 * DAY_MS
+
+
+class FullInputs:
+    """Inputs whose channel is full until `room` is set, as it is while the decision step waits."""
+
+    def __init__(self) -> None:
+        self.room = asyncio.Event()
+        self.taken: list[tuple[str, int, bytes]] = []
+
+    async def submit(self, entries: Sequence[tuple[str, int, bytes]]) -> int:
+        await self.room.wait()
+        self.taken += entries
+        return 0
+
+
+async def _heard(_: ReportRecord) -> None:
+    """Nobody listens."""
+
+
+def _executor(pg_url: str, inputs: FullInputs) -> Executor:
+    desk = PaperDesk({"BTC": AssetSpec("BTC", 5, 50)}, 4.5, DeskState(Decimal(100_000)))
+    metrics = Metrics(CollectorRegistry())
+    return Executor(create_engine(pg_url), desk, RiskState(), Params(), inputs, _heard, metrics)  # type: ignore[arg-type]
+
+
+def test_the_executor_goes_on_while_the_inputs_are_full_and_then_tells_the_newest_account(pg_url: str) -> None:
+    async def story() -> list[tuple[str, int, bytes]]:
+        inputs = FullInputs()
+        executor = _executor(pg_url, inputs)
+        teller = asyncio.create_task(executor.tell())
+        async with asyncio.timeout(10):
+            for second in range(0, 30, 5):  # each of them is due to be told
+                await executor.handle(IntentRecord("paper", "time", T0 + second * 1000))
+                await asyncio.sleep(0)
+            inputs.room.set()
+            while not inputs.taken or inputs.taken[-1][1] < T0 + 25_000:
+                await asyncio.sleep(0)
+        teller.cancel()
+        await asyncio.gather(teller, return_exceptions=True)
+        executor._database.dispose()
+        assert executor.handled == 6
+        return inputs.taken
+
+    taken = asyncio.run(story())
+    newest = from_json(RiskState, taken[-1][2].decode(), "risk state")
+    assert newest.account is not None
+    assert newest.account.as_of_ms == T0 + 25_000
+    assert len(taken) == 2  # the one that waited, and the newest; those between are of no use any more
+
+
+def test_a_loss_is_dated_by_the_event_that_closed_the_trip(pg_url: str) -> None:
+    signal = TripSignal(
+        "00000000-0000-5000-8000-000000000001", "BTC", Direction.LONG, Decimal(100), Decimal(1000), 0.02, T0
+    )
+    lost = RoundTrip(signal, Stage.CLOSED, T0 + DAY_MS, entry_notional=Decimal(1000), net_pnl_usd=Decimal(-20))
+
+    async def story() -> RiskState:
+        executor = _executor(pg_url, FullInputs())
+        executor._count([TripMoved(lost)], T0 + 7_000)
+        executor._database.dispose()
+        return executor.risk
+
+    after = asyncio.run(story())
+    assert (after.loss_streak, after.loss_at_ms) == (1, T0 + 7_000)
