@@ -35,6 +35,7 @@ class PrimingService:
         self._rolling_s = rolling_s
         self._gaps: dict[str, int] = {}
         self._next_rolling: list[str] = []
+        self._asked: set[str] = set()
 
     def coin_lost(self, coin: str) -> None:
         """Trades of a coin may be missing: compare the pool with the venue, then call the coin complete again."""
@@ -49,15 +50,32 @@ class PrimingService:
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            unprimed = self._engine.unprimed[: AT_ONCE * 4]
-            if unprimed:
-                await self._ask(unprimed, Priority.PRIMING)
-            elif self._gaps:
+            unprimed = self._engine.unprimed
+            # a coin with a gap cannot be decided on: thousands that only learn, or one that is never answered, must
+            # not keep it so
+            if self._gaps and self._has_asked_pool(unprimed):
                 await self._reconcile()
+            elif unprimed:
+                await self._ask(self._turn(unprimed), Priority.PRIMING)
             elif self._rolling_s is not None:
                 await self._ask(self._sample(1), Priority.BACKFILL)
                 await asyncio.sleep(self._rolling_s)
             await asyncio.sleep(IDLE_S if not unprimed else 0)
+
+    def _has_asked_pool(self, unprimed: Sequence[str]) -> bool:
+        """Whether every waiting pool member was asked at least once since it began to wait."""
+        waiting = [name for name in unprimed if self._engine.traders[name].member is not None]
+        return self._asked.issuperset(waiting)
+
+    def _turn(self, unprimed: Sequence[str]) -> list[str]:
+        """Who is asked next: those not asked yet, pool members first; then everyone who did not answer once more."""
+        self._asked &= set(unprimed)
+        fresh = [name for name in unprimed if name not in self._asked]
+        if not fresh:
+            self._asked.clear()
+        chosen = (fresh or list(unprimed))[: AT_ONCE * 4]
+        self._asked.update(chosen)
+        return chosen
 
     async def _reconcile(self) -> None:
         coin = next(iter(self._gaps))
