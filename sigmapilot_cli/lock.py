@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from sigmapilot_cli.errors import CommandError
 
@@ -28,20 +29,19 @@ class Owner:
 
 @contextlib.contextmanager
 def single_instance(mode_dir: Path, mode: str, port_base: int | None) -> Iterator[None]:
-    """Hold the lock of a mode.
+    """Hold the lock of a mode; its file is there while it is held.
 
     Raises:
         CommandError: someone else holds it; the sentence names who.
     """
-    with (mode_dir / FILE_NAME).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    path = mode_dir / FILE_NAME
+    with _locked(path) as file:
+        if file is None:
             found = _read(mode_dir)
             who = f"process {found.pid} since {found.since}" if found else "another process"
             raise CommandError(
                 f"SigmaPilot is already running in mode {mode} ({who}); stop it with `sigmapilot down --mode {mode}`."
-            ) from None
+            )
         owner = Owner(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), mode, port_base)
         file.truncate(0)
         file.write(json.dumps(asdict(owner)))
@@ -49,7 +49,29 @@ def single_instance(mode_dir: Path, mode: str, port_base: int | None) -> Iterato
         try:
             yield
         finally:
-            file.truncate(0)
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[IO[str] | None]:
+    """The lock file, locked; None if someone else has it. A file that its owner has just removed is no lock."""
+    while True:
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            if _is_in_place(file, path):
+                yield file
+                return
+
+
+def _is_in_place(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def owner_of(mode_dir: Path) -> Owner | None:
@@ -75,5 +97,5 @@ def running_modes(home: Path) -> list[Owner]:
 def _read(mode_dir: Path) -> Owner | None:
     try:
         return Owner(**json.loads((mode_dir / FILE_NAME).read_text()))
-    except (json.JSONDecodeError, TypeError):  # the owner is writing it this moment
+    except (FileNotFoundError, json.JSONDecodeError, TypeError):  # the owner is writing or removing it this moment
         return None
