@@ -179,8 +179,9 @@ class Stream:
         await self.executor.catch_up(self._world.clock.now_ms(), ACCOUNT)
         self.decide.is_live = True
         if snapshot is not None:
-            pool = sorted(member.address for member in snapshot.slow.pool)
-            await self.priming.lost(pool, snapshot.published_at_ms, "the stream was not running")
+            # everyone, not the pool alone: who closed and opened meanwhile would be learnt from wrongly
+            followed = sorted(self.worker.engine.traders)
+            await self.priming.lost(followed, snapshot.published_at_ms, "the stream was not running")
         await self._intend(IntentRecord(ACCOUNT, "time", self._world.clock.now_ms()))
 
     async def _handled(self, seq: int) -> None:
