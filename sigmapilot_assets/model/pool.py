@@ -1,7 +1,7 @@
 """The pool: chosen by Thompson sampling among eligible traders, and the daily row of every trader (spec 1.5, 1.6)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,6 +12,7 @@ from sigmapilot_assets.metadata import preview_table
 from sigmapilot_assets.model.trader_days import liquidated_users, trader_day_rows
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, trader_store
+from sigmapilot_core.domain.params import BanditParams
 from sigmapilot_core.domain.traders import filters
 from sigmapilot_core.domain.traders.filters import FilterResult, TraderFacts
 from sigmapilot_core.domain.traders.learning import TraderLearning
@@ -19,6 +20,8 @@ from sigmapilot_core.domain.traders.posterior import Posterior, prior
 from sigmapilot_core.domain.traders.status import is_alive
 from sigmapilot_core.domain.traders.thompson import Candidate, Selection, candidate_of, choose_pool
 from sigmapilot_core.domain.venue import LeaderboardRow
+
+LIMIT_TAG = "sigmapilot/limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,12 @@ class Known:
     deps=["core_traders__filters", "model_traders__posteriors"],
     check_specs=[dg.AssetCheckSpec("pool_is_within_its_size", asset="model_traders__pool", blocking=True)],
 )
-def pool(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-    """Draw a new selection version: posterior draws from the stored key, slots by group, one row a trader and day."""
+def pool(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    """Draw a new selection version: posterior draws from the stored key, slots by group, one row a trader and day.
+
+    A run started with `/alpha-pool/refresh?limit=N` carries the tag `sigmapilot/limit` and draws N slots.
+    """
+    rules = bandit_rules(platform.params.bandit, context.run.tags)
     with platform.transaction() as connection:
         known = _read(connection, platform)
         version = trader_store.next_selection_version(connection)
@@ -52,7 +59,7 @@ def pool(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         ]
         if platform.pool_flavour == "recording":
             candidates = _only_recorded(candidates, known, platform)
-        selection = choose_pool(candidates, known.day, version, platform.params.bandit)
+        selection = choose_pool(candidates, known.day, version, rules)
         _store(connection, selection, known, platform)
     members = selection.pool
     shown = [[row.address, row.draw, row.rank, row.slot.value if row.slot else "", row.reason] for row in members[:15]]
@@ -68,11 +75,25 @@ def pool(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         check_results=[
             dg.AssetCheckResult(
                 check_name="pool_is_within_its_size",
-                passed=len(members) <= platform.params.bandit.pool_size,
-                metadata={"members": len(members), "size": platform.params.bandit.pool_size},
+                passed=len(members) <= rules.pool_size,
+                metadata={"members": len(members), "size": rules.pool_size},
             )
         ],
     )
+
+
+def bandit_rules(rules: BanditParams, tags: Mapping[str, str]) -> BanditParams:
+    """The settings, with the number of slots the run was asked for.
+
+    Raises:
+        Failure: the tag is not a whole number from 10 to 200.
+    """
+    wanted = tags.get(LIMIT_TAG)
+    if wanted is None:
+        return rules
+    if not wanted.isdecimal() or not 10 <= int(wanted) <= 200:
+        raise dg.Failure(f"{LIMIT_TAG} is {wanted!r}; allowed is a whole number from 10 to 200")
+    return replace(rules, pool_size=int(wanted))
 
 
 def _read(connection: sa.Connection, platform: Platform) -> Known:

@@ -7,9 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from sigmapilot_assets.definitions import build
+from sigmapilot_assets.model.pool import bandit_rules
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.adapters.postgres.schema import model
+from sigmapilot_core.domain.params import BanditParams
 
 from .asset_venue import FakeVenue, address
 
@@ -149,3 +151,14 @@ def test_a_recording_asks_nothing_and_takes_filters_one_to_four(
         snapshot = snapshot_store.read_snapshot(connection, 1)
     assert {member.address for member in snapshot.slow.pool} == {address(i) for i in range(1, 7)}
     assert {found["not_hft"] for found in rows(platform, model.trader_filters)} == {"unknown"}
+
+
+@pytest.mark.parametrize("wanted", ["9", "201", "many", "-5", ""])
+def test_a_limit_that_is_not_allowed_is_one_sentence(wanted: str) -> None:
+    with pytest.raises(dg.Failure, match="allowed is a whole number from 10 to 200"):
+        bandit_rules(BanditParams(), {"sigmapilot/limit": wanted})
+
+
+def test_a_run_may_ask_for_another_number_of_slots() -> None:
+    assert bandit_rules(BanditParams(), {"sigmapilot/limit": "20"}).pool_size == 20
+    assert bandit_rules(BanditParams(), {}).pool_size == 50
