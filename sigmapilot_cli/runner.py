@@ -112,8 +112,8 @@ def require_venue(settings: Settings) -> None:
     except httpx.HTTPError as error:
         asked, reason = httpx.URL(url).copy_with(userinfo=b""), str(error) or type(error).__name__
         raise CommandError(
-            f"mode {settings.mode} needs the exchange, but it does not answer at {asked} ({reason}); check the network, "
-            "or run `sigmapilot demo`, which needs none."
+            f"mode {settings.mode} needs the exchange, but it does not answer at {asked} ({reason}); check the "
+            "network, or run `sigmapilot demo`, which needs none."
         ) from error
 
 
