@@ -173,6 +173,7 @@ position_signals = sa.Table(
     *_episode_columns(),
     sa.Index(None, "address", "exit_ts"),
     sa.Index(None, "status", "exit_ts"),
+    sa.Index(None, "updated_at"),
 )
 
 trader_performance = sa.Table(

@@ -131,6 +131,7 @@ decision_logs = sa.Table(
     written_at(),
     sa.Index(None, "symbol", "decided_at"),
     sa.Index(None, "decision_type", "decided_at"),
+    sa.Index(None, "decided_at"),
     postgresql_partition_by="RANGE (decided_at)",
 )
 
@@ -227,6 +228,7 @@ ticket_outcomes = sa.Table(
     column("prev_hash", Text),
     column("row_hash", Text),
     sa.UniqueConstraint("chain", "seq"),
+    sa.Index(None, "closed_ts"),
 )
 
 execution_config = sa.Table(
