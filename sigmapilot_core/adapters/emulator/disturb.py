@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sigmapilot_core.adapters.emulator.connection import Key
@@ -49,7 +50,8 @@ class FrameFaults:
             return []
         if key[0] == "trades":
             return self._trades(key, self.content(frame))
-        return [Outgoing(key, self.content(frame))]
+        spike = self._faults.find("shift_books", coin=key[1]) if key[0] in BOOK_CHANNELS else None
+        return [Outgoing(key, self.content(frame if spike is None else _spiked(frame, spike.shift_pct)))]
 
     def content(self, data: Any) -> Any:
         """The values of a frame or an answer as the faults would have them."""
@@ -91,6 +93,18 @@ class FrameFaults:
                 yield Outgoing(key, frame | {"data": [trade | {"coin": name} for trade in frame["data"]]})
         if find("malformed_json", coin=coin):
             yield Outgoing(key, frame, text=_MALFORMED)
+
+
+def _spiked(data: Any, pct: float) -> Any:
+    """The data with every price moved by a percentage, in the tick it was written in."""
+    if isinstance(data, dict):
+        return {k: _scaled(v, pct) if k == "px" else _spiked(v, pct) for k, v in data.items()}
+    return [_spiked(item, pct) for item in data] if isinstance(data, list) else data
+
+
+def _scaled(px: str, pct: float) -> str:
+    price = Decimal(px)
+    return str((price * (1 + Decimal(str(pct)) / 100)).quantize(price))
 
 
 def _with(data: Any, values: dict[str, Any]) -> Any:

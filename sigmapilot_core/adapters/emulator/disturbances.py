@@ -25,15 +25,22 @@ class Disturbance:
 DEMO: tuple[Disturbance, ...] = (
     Disturbance(
         6 * MINUTE_S,
-        160,
+        # longer than the longest life of a vote, which is 300 s in a violent market
+        330,
         FaultOrder("delay_trades", coin="BTC"),
         "Trades of one major are held back and arrive late in one burst: the votes in them are too old to act on.",
     ),
     Disturbance(
+        13 * MINUTE_S,
+        120,
+        FaultOrder("shift_books", coin="SOL", shift_pct=2.0),
+        "Books of one major spike away from where the voters traded: the price is too far gone to follow them.",
+    ),
+    Disturbance(
         9 * MINUTE_S + 30,
-        60,
+        120,
         FaultOrder("freeze_books", coin="ETH"),
-        "Books of one coin stand still for a minute: prices are not fresh, no decision may pass.",
+        "Books of one coin stand still for two minutes: prices are not fresh, no decision may pass.",
     ),
     Disturbance(
         19 * MINUTE_S,

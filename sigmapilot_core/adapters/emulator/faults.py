@@ -54,6 +54,7 @@ CATALOGUE: dict[str, FaultSpec] = {
         Place.FRAMES,
         freeze_channel="no frames of a channel (channel, coin)",
         freeze_books="no l2Book and no bbo frames (coin)",
+        shift_books="books stand away from the trades, as in a price spike (coin, shift_pct)",
         delay_trades="trades are held back and arrive in one burst when the fault ends (coin)",
         missing_trades="trades never arrive, a gap (coin, probability)",
         duplicate_trades="every trades frame is sent twice (coin, probability)",
@@ -120,6 +121,7 @@ class FaultOrder:
     delay_s: float = 30.0
     skew_s: float = 30.0
     rows: int = 90_000
+    shift_pct: float = 2.0
     until_ms: int | None = None
 
     def concerns(self, scope: Mapping[str, str | None]) -> bool:

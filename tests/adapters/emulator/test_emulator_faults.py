@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -343,3 +344,15 @@ def test_every_fault_has_a_test() -> None:
     texts = "".join(path.read_text() for path in Path(__file__).parent.glob("test_emulator_*.py"))
     untested = [n for n in CATALOGUE if f'"{n}"' not in texts and not n.startswith("close_1")]
     assert untested == []
+
+
+async def test_shifted_books_stand_away_from_the_trades_until_the_fault_ends(serve: Serve) -> None:
+    async with serve() as client, client.socket() as socket:
+        await socket.subscribe(type="l2Book", coin="BTC", fast=True)
+        before = Decimal((await socket.next())["data"]["levels"][0][0]["px"])
+        await client.fault("shift_books", coin="BTC", shift_pct=2.0, seconds=1)
+        await client.advance(500)
+        spiked = Decimal((await socket.next())["data"]["levels"][0][0]["px"])
+        assert abs(spiked / before - Decimal("1.02")) < Decimal("0.001")
+        await client.advance(1_000)
+        assert Decimal((await socket.next())["data"]["levels"][0][0]["px"]) / before < Decimal("1.01")
