@@ -24,8 +24,8 @@ def prepare_databases(settings: Settings) -> None:
         if not settings.database_is_external:
             ensure_role(settings.server_paths)
         ensure_database(url)
-        ensure_database(settings.dagster_database_url.get_secret_value())
         prepare_database(url, str(settings.mode))
+        ensure_database(settings.dagster_database_url.get_secret_value())
     except WrongModeError as error:
         raise CommandError(f"{error}.") from None
     except (psycopg.Error, SQLAlchemyError) as error:

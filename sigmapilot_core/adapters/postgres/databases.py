@@ -46,11 +46,13 @@ def prepare_database(url: str, mode: str) -> None:
     """
     # migrations pull in SQLAlchemy and Alembic, which a server alone does not need
     from sigmapilot_core.adapters.postgres.engine import create_engine
-    from sigmapilot_core.adapters.postgres.migrate import claim_mode, upgrade
+    from sigmapilot_core.adapters.postgres.migrate import claim_mode, require_mode, upgrade
 
-    upgrade(url, datetime.now(UTC))
     engine = create_engine(url, pool_size=1)
     try:
+        with engine.connect() as connection:
+            require_mode(connection, mode)
+        upgrade(url, datetime.now(UTC))
         with engine.begin() as connection:
             claim_mode(connection, mode)
     finally:

@@ -46,11 +46,24 @@ def claim_mode(connection: sa.Connection, mode: str) -> None:
     Raises:
         WrongModeError: the marker names another mode.
     """
-    found = connection.execute(sa.select(meta.c.value).where(meta.c.key == "mode")).scalar()
-    if found is None:
+    require_mode(connection, mode)
+    if _marked_mode(connection) is None:
         connection.execute(meta.insert().values(key="mode", value=mode))
-    elif found != mode:
+
+
+def require_mode(connection: sa.Connection, mode: str) -> None:
+    """Refuse a database of another mode, before anything in it is touched; one without tables belongs to nobody.
+
+    Raises:
+        WrongModeError: the marker names another mode.
+    """
+    found = _marked_mode(connection) if sa.inspect(connection).has_table(meta.name) else None
+    if found not in (None, mode):
         raise WrongModeError(
             f"this database belongs to mode {found!r} and mode {mode!r} was asked for; modes never share a database: "
             f"start with --mode {found} or point SIGMAPILOT_DATABASE_URL elsewhere"
         )
+
+
+def _marked_mode(connection: sa.Connection) -> str | None:
+    return connection.execute(sa.select(meta.c.value).where(meta.c.key == "mode")).scalar()
