@@ -7,7 +7,7 @@ restart needs is in `DeskState`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import ZERO, Book, Fill
@@ -92,6 +92,7 @@ class PaperDesk:
     _working: dict[str, _Working] = field(init=False, default_factory=dict)
     _by_oid: dict[int, str] = field(init=False, default_factory=dict)
     _unprotected: set[str] = field(init=False, default_factory=set)
+    _marked: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._engine = MatchingEngine(list(self.assets.values()), EngineConfig(name="paper", uses_fee_tiers=False))
@@ -143,10 +144,17 @@ class PaperDesk:
         if book.coin not in self.assets or book.mid is None:
             return []
         events = self._engine.set_external_book(book.coin, book.bids, book.asks, now_ms)
-        return self._absorb(events, now_ms) + self.on_mark(book.coin, Decimal(str(book.mid)), now_ms)
+        out = self._absorb(events, now_ms)
+        # the venue's triggers follow its mark: a spike of the book alone must not fire a stop
+        return out if book.coin in self._marked else out + self._mark(book.coin, Decimal(str(book.mid)), now_ms)
 
     def on_mark(self, coin: str, mark_px: Decimal, now_ms: int) -> list[DeskOutput]:
-        """A new mark: triggers may fire; a trip taken over from before a restart gets its protection back."""
+        """A new mark of the venue, from here on the only one for the coin: triggers may fire."""
+        self._marked.add(coin)
+        return self._mark(coin, mark_px, now_ms)
+
+    def _mark(self, coin: str, mark_px: Decimal, now_ms: int) -> list[DeskOutput]:
+        """Move the mark; a trip taken over from before a restart gets its protection back."""
         out = self._absorb(self._engine.set_mark(coin, mark_px, now_ms), now_ms)
         if coin in self._unprotected:
             self._unprotected.discard(coin)
@@ -165,10 +173,13 @@ class PaperDesk:
         return out
 
     def on_opposite(self, coin: str, mid: Decimal, now_ms: int) -> list[DeskOutput]:
-        """An opposite consensus: leave."""
+        """An opposite consensus: leave, or as soon as there is a market to leave in."""
         trip = self._trips.get(coin)
-        if trip is None or coin in self._unprotected:
+        if trip is None:
             return []
+        if coin in self._unprotected and trip.stage is Stage.OPEN:
+            self._trips[coin] = replace(trip, stage=Stage.LEAVING, leaving=Leg.OPPOSITE)
+            return [TripMoved(self._trips[coin])]
         return self._act(coin, *paper.on_opposite(trip, mid, self.assets[coin]), now_ms)
 
     def _act(self, coin: str, trip: RoundTrip, batch: OrderBatch, now_ms: int) -> list[DeskOutput]:
