@@ -62,11 +62,8 @@ def awake(traits: NDArray[np.void], times_ms: ArrayLike) -> NDArray[np.bool_]:
     return (hour - traits["session_from_h"]) % 24.0 < traits["session_h"]
 
 
-def skilled_now(
-    population: Population, users: NDArray[np.int64], coin: int, regime: int, time_ms: int
-) -> NDArray[np.bool_]:
-    """Who has skill in a coin at an instant: before the date of fading, in the speciality."""
-    traits = population.traits[users]
+def skilled_now(traits: NDArray[np.void], coin: int, regime: int, time_ms: int) -> NDArray[np.bool_]:
+    """Which of the accounts have skill in a coin at an instant: before the date of fading, in the speciality."""
     in_coin = (traits["only_coin"] < 0) | (traits["only_coin"] == coin)
     in_regime = (traits["only_regime"] < 0) | (traits["only_regime"] == regime)
     return (time_ms < traits["skilled_until"]) & in_coin & in_regime
@@ -82,6 +79,7 @@ class Behaviour:
         traits = population.traits
         reacts = (traits["notice"] > 0) | (traits["crowd"] > 0)
         self._reacting = np.flatnonzero(reacts & (population.coin_weight.sum(axis=1) > 0))
+        self._reacting_traits = traits[self._reacting]
         self._own = np.flatnonzero((traits["own_per_day"] > 0) & (population.coin_weight.sum(axis=1) > 0))
         self._own_coins = np.cumsum(population.coin_weight[self._own], axis=1)
 
@@ -95,8 +93,8 @@ class Behaviour:
         coin, t = int(event["coin"]), int(event["t"])
         regime = int(self._regimes.at(np.array([t]))[0])
         key = mix(event["key"], users)
-        has_skill = skilled_now(self._population, users, coin, regime, t)
-        traits = self._population.traits[users]
+        traits = self._reacting_traits
+        has_skill = skilled_now(traits, coin, regime, t)
         chance = np.where(has_skill, traits["notice"] if event["is_info"] else traits["notice_herd"], traits["crowd"])
         able = (self._population.coin_weight[users, coin] > 0) & awake(traits, t)
         chosen = np.flatnonzero(able & (unit(key, Draw.NOTICE) < chance))

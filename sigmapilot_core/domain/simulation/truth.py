@@ -146,9 +146,9 @@ class Truth:
         """Per coin: whether the account trades it and has skill in it."""
         regime = int(self._world.regimes.at(np.array([at_ms]))[0])
         population = self._world.population
-        users = np.array([account])
+        traits = population.traits[account : account + 1]
         coins = range(len(self._world.settings.coins))
-        skill = np.array([skilled_now(population, users, coin, regime, at_ms)[0] for coin in coins])
+        skill = np.array([skilled_now(traits, coin, regime, at_ms)[0] for coin in coins])
         acts = population.traits["notice"][account] > 0
         return np.asarray(skill & acts & (population.coin_weight[account] > 0))
 

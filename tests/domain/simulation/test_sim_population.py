@@ -102,7 +102,9 @@ def test_market_makers_rest_on_both_sides_thousands_of_times_and_stay_flat_on_av
 def test_high_frequency_traders_and_makers_exceed_a_hundred_orders_a_day_and_nobody_else(
     world: World, source: WorldSource, truth: Truth
 ) -> None:
-    fast = {kind: [] for kind in ("maker", "hft", "skilled", "unskilled", "copy", "chaser", "doomed")}
+    fast: dict[str, list[float]] = {
+        kind: [] for kind in ("maker", "hft", "skilled", "unskilled", "copy", "chaser", "doomed")
+    }
     for user in source.users():
         if truth.kind(user) in fast and len(fast[truth.kind(user)]) < 4:
             fills = source.fills(user, source.now_ms - 5 * DAY_MS, source.now_ms)
