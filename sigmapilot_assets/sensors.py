@@ -49,26 +49,35 @@ def closed_episodes(
     description="At most one materialisation a stream table and minute, with the number of new rows.",
 )
 def stream_tables(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
-    """Report what the stream wrote as materialisations of the external assets."""
+    """Report what the stream wrote as materialisations of the external assets.
+
+    The cursor is the newest instant reported of each table, and only rows after it are counted, by index: the tables
+    grow for months. The first look takes the newest row for its beginning.
+    """
     seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
     events: list[dg.AssetMaterialization] = []
     with platform.transaction() as connection:
         for item in STREAM_TABLES:
-            rows, newest = _rows_and_newest(connection, item)
-            marker = f"{rows}@{newest}"
-            if rows and seen.get(item.asset) != marker:
+            rows, newest = _new_rows(connection, item, seen.get(item.table))
+            if rows:
                 events.append(
                     dg.AssetMaterialization(
                         item.asset, metadata={"dagster/row_count": rows, "newest": newest, "table": item.table}
                     )
                 )
-                seen[item.asset] = marker
+                seen[item.table] = newest
     return dg.SensorResult(asset_events=events, cursor=json.dumps(seen))
 
 
-def _rows_and_newest(connection: sa.Connection, item: StreamTable) -> tuple[int, str]:
-    table = metadata.tables[item.table]
-    count, newest = connection.execute(sa.select(sa.func.count(), sa.func.max(table.c[item.moved_at]))).one()
+def _new_rows(connection: sa.Connection, item: StreamTable, since: str | None) -> tuple[int, str]:
+    """How many rows moved after an instant, and the newest instant; without one the newest row alone counts."""
+    moved = metadata.tables[item.table].c[item.moved_at]
+    if since is None:
+        newest = connection.execute(sa.select(sa.func.max(moved))).scalar()
+        return int(newest is not None), str(newest)
+    count, newest = connection.execute(
+        sa.select(sa.func.count(), sa.func.max(moved)).where(moved > sa.cast(since, moved.type))
+    ).one()
     return int(count), str(newest)
 
 

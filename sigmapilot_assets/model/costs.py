@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import sqlalchemy as sa
 
 from sigmapilot_assets.platform import Platform
@@ -29,11 +28,12 @@ def costs(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Taker fee, hourly funding, volume of the day and the pool's median holding time, per asset."""
     with platform.transaction() as connection:
         pool = _pool(connection)
-        held = read_learnable(connection, platform.clock.now_ms())
+        now_ms = platform.clock.now_ms()
+        since_ms = now_ms - platform.params.costs.hold_lookback_days * DAY_MS
+        # this runs every five minutes: only what counts is read, not everything ever learnt
+        held = read_learnable(connection, now_ms, since_ms, pool)
         rows = [
-            _row(asset, held, pool, platform)
-            for asset in market_store.read_universe(connection)
-            if not asset["is_delisted"]
+            _row(asset, held, platform) for asset in market_store.read_universe(connection) if not asset["is_delisted"]
         ]
         market_store.store_costs(connection, rows)
         market_store.prune(connection, asset_costs, platform.now(), _KEEP)
@@ -48,11 +48,9 @@ def _pool(connection: sa.Connection) -> list[str]:
     return [row["address"] for row in trader_store.pool_members(connection, selection["selection_version"])]
 
 
-def _row(asset: dict[str, Any], held: LearnableEpisodes, pool: list[str], platform: Platform) -> dict[str, Any]:
+def _row(asset: dict[str, Any], held: LearnableEpisodes, platform: Platform) -> dict[str, Any]:
     params = platform.params.costs
-    since = platform.clock.now_ms() - params.hold_lookback_days * DAY_MS
-    mine = (held.asset == asset["coin"]) & (held.closed_at_ms >= since) & np.isin(held.address, pool)
-    hold = expected_hold_hours((held.hold_ms[mine] / HOUR_MS).tolist(), params)
+    hold = expected_hold_hours((held.hold_ms[held.asset == asset["coin"]] / HOUR_MS).tolist(), params)
     return {
         "asset": asset["coin"],
         "computed_at": platform.now(),

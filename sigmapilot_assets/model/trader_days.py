@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import trader_store
 from sigmapilot_core.adapters.postgres.schema.model import history_fills
+from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_core.domain.traders.status import DailyStatus, DeathCause, TraderDay, TraderStatus, status_of
 from sigmapilot_core.domain.traders.thompson import Drawn, Selection
 from sigmapilot_core.domain.venue import LeaderboardRow
@@ -30,11 +31,34 @@ def trader_day_rows(
     previous = trader_store.last_trader_days(connection, selection.version)
     rows = {row.address: row for row in known.rows}
     drawn = {row.address: row for row in selection.drawn}
+    last_fills = _last_fills(connection, known, platform)
     wanted = set(known.facts) | set(known.performance) | set(previous) | set(drawn)
     return [
-        _row(address, rows.get(address), drawn.get(address), previous.get(address), selection, known, platform)
+        _row(
+            address,
+            rows.get(address),
+            drawn.get(address),
+            previous.get(address),
+            last_fills.get(address),
+            selection,
+            known,
+            platform,
+        )
         for address in sorted(wanted)
     ]
+
+
+def _last_fills(connection: sa.Connection, known: Known, platform: Platform) -> dict[str, int]:
+    """The newest fill known of each trader: of the fetched history, which ages, or seen live since."""
+    found = {
+        address: int(facts.last_fill_at.timestamp() * 1000)
+        for address, facts in known.facts.items()
+        if facts.last_fill_at
+    }
+    since_ms = platform.clock.now_ms() - round(platform.params.skill.censor_days * DAY_MS)
+    for address, newest in trader_store.last_live_fills(connection, since_ms).items():
+        found[address] = max(newest, found.get(address, 0))
+    return found
 
 
 def _row(
@@ -42,12 +66,13 @@ def _row(
     row: LeaderboardRow | None,
     drawn: Drawn | None,
     before: dict[str, Any] | None,
+    last_fill_ms: int | None,
     selection: Selection,
     known: Known,
     platform: Platform,
 ) -> dict[str, Any]:
     is_selected = drawn is not None and drawn.slot is not None
-    status = _status(address, row, before, is_selected, known, platform)
+    status = _status(address, row, before, last_fill_ms, is_selected, known, platform)
     learnt = known.performance.get(address, {})
     facts = known.facts.get(address)
     month, week = (row.windows.get("month"), row.windows.get("week")) if row else (None, None)
@@ -84,17 +109,17 @@ def _status(
     address: str,
     row: LeaderboardRow | None,
     before: dict[str, Any] | None,
+    last_fill_ms: int | None,
     is_selected: bool,
     known: Known,
     platform: Platform,
 ) -> TraderStatus:
-    facts = known.facts.get(address)
     was_dead = before is not None and before["event_type"] == DailyStatus.DEATH.value
     day = TraderDay(
         equity_usd=row.account_value_usd if row else None,
         peak_equity_usd=known.peaks.get(address),
         was_liquidated=address in known.liquidated,
-        last_fill_ms=int(facts.last_fill_at.timestamp() * 1000) if facts and facts.last_fill_at else None,
+        last_fill_ms=last_fill_ms,
         is_observed=row is not None,
         in_pool=is_selected,
         was_in_pool=bool(before and before["is_selected"]),

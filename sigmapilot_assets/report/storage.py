@@ -1,4 +1,5 @@
-"""What would grow without bound: partitions are made ahead of time and dropped at their age, run history likewise."""
+"""What would grow without bound: partitions are made ahead of time and dropped at their age, run history and
+unused snapshots likewise."""
 
 from datetime import timedelta
 
@@ -6,9 +7,13 @@ import dagster as dg
 
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.report.run_history import prune_history
+from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.adapters.postgres.partitions import PARTITIONED, ensure_months, month_of, next_month
 from sigmapilot_core.adapters.postgres.retention import Dropped, drop_before, months_ago
 from sigmapilot_core.adapters.settings_values import RUN_HISTORY_DAYS
+
+UNUSED_SNAPSHOTS = timedelta(days=7)
+"""How long a model snapshot stays that nothing was decided with."""
 
 
 @dg.asset(
@@ -23,18 +28,21 @@ def storage_partitions(platform: dg.ResourceParam[Platform]) -> dg.MaterializeRe
     """Make the partitions of this month and the next, drop those past their retention, chains anchored."""
     now = platform.now()
     months = [month_of(now), next_month(now)]
-    dropped = Dropped((), 0)
+    dropped, snapshots = Dropped((), 0), 0
     with platform.transaction() as connection:
         ensure_months(connection, months)
     if platform.retention_months is not None:
         with platform.transaction() as connection:
             dropped = drop_before(connection, months_ago(now, platform.retention_months))
+        with platform.transaction() as connection:
+            snapshots = snapshot_store.prune(connection, now - UNUSED_SNAPSHOTS)
     return dg.MaterializeResult(
         metadata={
             "tables": ", ".join(item.table for item in PARTITIONED),
             "until": months[-1].date().isoformat(),
             "dropped": ", ".join(dropped.partitions) or "none",
             "chains_anchored": dropped.anchored,
+            "unused_snapshots": snapshots,
         }
     )
 

@@ -116,18 +116,22 @@ class LearnableEpisodes:
     result_r: NDArray[np.float64]
 
 
-def read_learnable(connection: sa.Connection, before_ms: int) -> LearnableEpisodes:
-    """Learnable episodes closed before an instant, of live and fetched history."""
+def read_learnable(
+    connection: sa.Connection, before_ms: int, since_ms: int = 0, users: Sequence[str] | None = None
+) -> LearnableEpisodes:
+    """Learnable episodes closed in [since, before), of live and fetched history; of some users or of all."""
     query = sa.text(
         """
         SELECT address, asset, (extract(epoch FROM exit_ts) * 1000)::bigint,
                (extract(epoch FROM exit_ts - entry_ts) * 1000)::bigint, r_gross, r_gross_unclamped, result_r
           FROM all_episodes
-         WHERE status = 'closed' AND learnable AND exit_ts < :before
+         WHERE status = 'closed' AND learnable AND exit_ts >= :since AND exit_ts < :before
+           AND (:is_all OR address = ANY(:users))
          ORDER BY address, exit_ts, id
         """
     )
-    rows = connection.execute(query, {"before": at(before_ms)}).all()
+    bound = {"since": at(since_ms), "before": at(before_ms), "is_all": users is None, "users": list(users or ())}
+    rows = connection.execute(query, bound).all()
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
     return LearnableEpisodes(
         np.array(columns[0], dtype=np.str_),

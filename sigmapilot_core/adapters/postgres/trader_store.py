@@ -16,11 +16,14 @@ from sigmapilot_core.adapters.postgres.schema.model import (
     trader_performance,
     trader_snapshots,
 )
+from sigmapilot_core.adapters.postgres.schema.stream import fills
 from sigmapilot_core.domain.traders.correlation import PairCorrelation
 
 
 def store_performance(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> int:
-    """Overwrite the newest posterior of each trader."""
+    """Replace all posteriors. A trader of whom nothing can be learnt any more (his history was corrected) stands on the
+    prior again; his old row would age, and with it the pool he may be in."""
+    connection.execute(trader_performance.delete())
     return write_dicts(connection, trader_performance, rows, "update")
 
 
@@ -72,6 +75,12 @@ def last_trader_days(connection: sa.Connection, before_version: int) -> dict[str
         .order_by(table.c.address, table.c.selection_version.desc())
     )
     return {row["address"]: dict(row) for row in rows.mappings()}
+
+
+def last_live_fills(connection: sa.Connection, since_ms: int) -> dict[str, int]:
+    """Instant of the newest fill that the stream saw of each trader, from an instant on."""
+    query = sa.select(fills.c.address, sa.func.max(fills.c.time_ms)).where(fills.c.time_ms >= since_ms)
+    return {address: int(newest) for address, newest in connection.execute(query.group_by(fills.c.address))}
 
 
 def store_skill(connection: sa.Connection, as_of: date, version: int, rows: Sequence[dict[str, Any]]) -> None:
