@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigmapilot_core.domain.consensus.outcome import Outcome
-from sigmapilot_core.domain.consensus.record import Decision
+from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 from sigmapilot_core.domain.engine.coin import CoinState
 from sigmapilot_core.domain.events import Book, Level
 from sigmapilot_core.domain.snapshot import ModelSnapshot
@@ -13,13 +13,19 @@ Levels = tuple[tuple[str, str], ...]
 
 
 def signal_record(decision: Decision) -> SignalRecord:
-    """A decision that passed its gates. Errors: ValueError for one without a price, a stop or an estimate."""
+    """A decision that passed its gates. Errors: ValueError for one without a price, a stop or an estimate, and for a
+    signal without a size; what was refused has the size 0."""
     ev, mid, stop, target = decision.ev, decision.mid, decision.stop_price, decision.take_profit_price
     fraction, k = decision.trade_stop_fraction, decision.effective_k
     if ev is None or mid is None or stop is None or target is None or fraction is None or k is None:
         raise ValueError(f"decision {decision.id} has no price, stop or estimate")
     if ev.p_win is None or ev.net_r is None:
         raise ValueError(f"decision {decision.id} has an estimate without its numbers")
+    notional = decision.size.notional_usd
+    if notional is None:
+        if decision.decision_type is DecisionType.SIGNAL:
+            raise ValueError(f"decision {decision.id} is a signal without a size")
+        notional = 0.0
     return SignalRecord(
         decision_id=decision.id,
         symbol=decision.asset,
@@ -27,7 +33,7 @@ def signal_record(decision: Decision) -> SignalRecord:
         entry_price=mid,
         stop_price=stop,
         take_profit_price=target,
-        notional_usd=decision.size.notional_usd or 0.0,
+        notional_usd=notional,
         n_traders=decision.trader_count,
         n_agreeing=decision.agreeing_count,
         effective_k=k,

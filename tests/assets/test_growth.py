@@ -33,9 +33,11 @@ def _seen_live(platform: Platform, user: str, times_ms: list[int]) -> None:
 def _look(platform: Platform, cursor: str | None) -> tuple[dict[str, int], str]:
     """One evaluation: new rows by asset, and the cursor after it."""
     found = stream_tables(dg.build_sensor_context(cursor=cursor), platform=platform)
-    counts = {
-        event.asset_key.to_user_string(): event.metadata["dagster/row_count"].value for event in found.asset_events
-    }
+    assert isinstance(found, dg.SensorResult)
+    assert found.cursor is not None
+    counts: dict[str, int] = {}
+    for event in found.asset_events:
+        counts[event.asset_key.to_user_string()] = int(str(event.metadata["dagster/row_count"].value))
     return counts, found.cursor
 
 

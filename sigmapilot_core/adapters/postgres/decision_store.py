@@ -164,7 +164,7 @@ def _signal_row(decision: Decision, latency_ms: float | None) -> dict[str, Any]:
         "ev_cost_r": ev.cost_r,
         "ev_net_r": ev.net_r,
         "fees_bps": cost.entry_fee_bps + cost.exit_fee_bps,
-        "slippage_bps": (cost.slippage_in_bps or 0.0) + (cost.slippage_out_bps or 0.0),
+        "slippage_bps": cost.slippage_bps,
         "funding_bps": cost.funding_bps,
         "median_voter_price": decision.median_vote_price,
         "mid_delta_bps": decision.price_drift_bps,
