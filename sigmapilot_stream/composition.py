@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -21,14 +22,21 @@ from sigmapilot_core.adapters.hyperliquid.emulated_feed import EmulatedFeed
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage, VenueError
 from sigmapilot_core.adapters.hyperliquid.feed import Feed, FeedParams
 from sigmapilot_core.adapters.hyperliquid.limiter import Limiter, LimiterParams, Priority
-from sigmapilot_core.adapters.hyperliquid.pacing import LoopPace
+from sigmapilot_core.adapters.hyperliquid.liveness import LivenessParams
+from sigmapilot_core.adapters.hyperliquid.pacing import LoopPace, Pace
 from sigmapilot_core.adapters.hyperliquid.rest import Info, RestParams
 from sigmapilot_core.adapters.journal.writer import JournalWriter
 from sigmapilot_core.adapters.metrics import Metrics, add_process_metrics
+from sigmapilot_core.adapters.postgres import execution_store
 from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.migrate import claim_mode
 from sigmapilot_core.adapters.settings import Settings
+from sigmapilot_core.domain.execution.desk import PaperDesk
 from sigmapilot_core.domain.venue import AssetSpec
 from sigmapilot_core.ports import Clock
+from sigmapilot_stream.executor import Executor
+from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.records import ReportRecord
 
 PARTITION = "0"
 STREAM_SHARE = 0.6
@@ -38,17 +46,20 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Outside:
-    """Everything of the world the stream holds on to; closed in one place."""
+    """Everything of the world the stream holds on to; closed in one place. `assets` are the venue's perpetuals,
+    `other_coins` those of other markets that are heard as well: all that a recording holds, none elsewhere."""
 
     settings: Settings
     database: sa.Engine
     registry: CollectorRegistry
     metrics: Metrics
     clock: Clock
+    limiter: Limiter
     info: Info
     feed: Feed
     journal: JournalWriter
     assets: dict[str, AssetSpec]
+    other_coins: tuple[str, ...] = ()
 
     @property
     def is_virtual(self) -> bool:
@@ -68,29 +79,34 @@ async def outside(settings: Settings) -> Outside:
     metrics = Metrics(registry)
     add_process_metrics(registry, "hl_stream")
     pace = LoopPace()
-    clock: Clock = SystemClock()
-    if settings.mode.kind == "recording":
-        clock = FeedClock(int((await _emulator_status(settings))["now_ms"]))
+    recorded = await _emulator_status(settings) if settings.mode.kind == "recording" else None
+    clock: Clock = SystemClock() if recorded is None else FeedClock(int(recorded["now_ms"]))
     rng = random.Random(clock.now_ms())
     weight = int(settings.request_weight_per_minute * STREAM_SHARE)
     limiter = Limiter(LimiterParams(limit=weight, margin=weight // 8), pace, rng)
     info = Info(RestParams(settings.venue.api), limiter)
-    params = FeedParams(ConnectionParams(settings.venue.ws))
-    if isinstance(clock, FeedClock):
-        # the feed is the clock: no trade can be older than the moment we subscribed
-        params = replace(params, replay_margin_ms=0)
-    feed = EmulatedFeed(params, clock, pace, rng) if isinstance(clock, FeedClock) else Feed(params, clock, pace, rng)
     return Outside(
         settings=settings,
         database=create_engine(settings.database_url.get_secret_value()),
         registry=registry,
         metrics=metrics,
         clock=clock,
+        limiter=limiter,
         info=info,
-        feed=feed,
+        feed=feed_of(settings.venue.ws, clock, pace, rng),
         journal=JournalWriter(settings.journal_dir, PARTITION, time.monotonic),
         assets=await _assets(info, clock),
+        other_coins=() if recorded is None else tuple(recorded["other_coins"]),
     )
+
+
+def feed_of(url: str, clock: Clock, pace: Pace, rng: random.Random) -> Feed:
+    """The feed of a venue. Where the feed is the clock no trade can be older than the moment we subscribed, and
+    silence means nothing: the recording waits until we are ready."""
+    if not isinstance(clock, FeedClock):
+        return Feed(FeedParams(ConnectionParams(url)), clock, pace, rng)
+    patient = ConnectionParams(url, liveness=LivenessParams(stale_after_s={}))
+    return EmulatedFeed(FeedParams(patient, replay_margin_ms=0), clock, pace, rng)
 
 
 async def _assets(info: Info, clock: Clock) -> dict[str, AssetSpec]:
@@ -115,20 +131,36 @@ async def _emulator_status(settings: Settings) -> dict[str, Any]:
         return status
 
 
-async def report_ready(settings: Settings) -> None:
-    """Tell an emulated venue that the stream listens: its events, or its recording, begin now."""
+async def report_ready(settings: Settings) -> bool:
+    """Tell an emulated venue that the stream listens: its events, or its recording, begin now. False if it did not
+    hear; every other venue need not be told."""
     if not settings.mode.emulated:
-        log.info("ready")
-        return
-    token = settings.api_token.get_secret_value() if settings.api_token else ""
+        return True
+    token = settings.api_token
+    headers = {} if token is None else {"Authorization": f"Bearer {token.get_secret_value()}"}
     async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-        answer = await client.post(
-            f"{settings.venue.api}/emulator/ready", json={}, headers={"Authorization": f"Bearer {token}"}
-        )
-        answer.raise_for_status()
-    log.info("ready", emulator=answer.json())
+        try:
+            answer = await client.post(f"{settings.venue.api}/emulator/ready", json={}, headers=headers)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            log.warning("the emulator was not told that the stream is ready", reason=str(error))
+            return False
+    return True
 
 
-def paper_equity(settings: Settings) -> Decimal:
-    """What a fresh paper account starts with."""
-    return Decimal(str(settings.params.risk.paper_equity_usd))
+def executor_of(world: Outside, inputs: Inputs, publish: Callable[[ReportRecord], Awaitable[object]]) -> Executor:
+    """The paper account as it was left; it claims the database for this mode and says how it trades."""
+    params, now_ms = world.settings.params, world.clock.now_ms()
+    limits = {
+        "mode": "paper",
+        "max_position_pct": params.risk.max_position_pct,
+        "max_exposure_pct": params.risk.max_exposure_pct,
+        "max_leverage": params.risk.max_leverage,
+    }
+    with world.database.begin() as connection:
+        claim_mode(connection, str(world.settings.mode))
+        fresh_equity = Decimal(str(params.risk.paper_equity_usd))
+        desk = PaperDesk(world.assets, params.costs.taker_fee_bps, execution_store.read_desk(connection, fresh_equity))
+        risk = execution_store.read_risk(connection)
+        execution_store.store_config(connection, limits, now_ms)
+    return Executor(world.database, desk, risk, params, inputs, publish, world.metrics)

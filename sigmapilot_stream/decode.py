@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
+from sigmapilot_core.adapters.hyperliquid.gaps import TradeIntake
 from sigmapilot_core.adapters.hyperliquid.messages import (
     BookMessage,
     CandleMessage,
@@ -20,7 +21,7 @@ from sigmapilot_core.adapters.hyperliquid.messages import (
     TradesMessage,
     UserFillsMessage,
 )
-from sigmapilot_core.adapters.hyperliquid.received import FrameKind, channel_of, read_note
+from sigmapilot_core.adapters.hyperliquid.received import FrameKind, read_note, unseen
 from sigmapilot_core.adapters.hyperliquid.wire import malformed, parse_frame
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.engine import events
@@ -39,10 +40,14 @@ class UnreadableInputError(ValueError):
 
 @dataclass(slots=True)
 class Decoder:
-    """Decodes inputs in order. Holds the unfinished candle of each coin: it is closed when the next one begins."""
+    """Decodes inputs in order. Holds the unfinished candle of each coin: it is closed when the next one begins.
 
-    channels: dict[str, int] = field(default_factory=dict)
+    The journal has frames as they came: trades that came before (replays after a subscribe) are dropped here again, as
+    they were when the frame arrived.
+    """
+
     _open_bars: dict[str, Bar] = field(default_factory=dict)
+    _intake: TradeIntake = field(default_factory=TradeIntake)
 
     def decode(self, record: InputRecord) -> Iterator[events.Event]:
         """The events of one input, none for what does not concern the engine.
@@ -62,11 +67,9 @@ class Decoder:
 
     def _frame(self, record: InputRecord) -> Iterator[events.Event]:
         try:
-            message = parse_frame(record.payload, record.received_ms)
+            message = unseen(self._intake, parse_frame(record.payload, record.received_ms))
         except BadMessage as fault:
             message = malformed(record.payload, fault)
-        channel = channel_of(message)
-        self.channels[channel] = self.channels.get(channel, 0) + 1
         yield from self._message(message, record)
 
     def _message(self, message: Message, record: InputRecord) -> Iterator[events.Event]:

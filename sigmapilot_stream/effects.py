@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import sqlalchemy as sa
 
@@ -19,18 +19,30 @@ from sigmapilot_core.domain.traders.episodes import EpisodeState
 
 @dataclass(slots=True)
 class DeadRecord:
-    """An input that failed for good."""
+    """An input that failed for good, and the coins it is about."""
 
     seq: int
     kind: str
-    coin: str | None
+    coins: tuple[str, ...]
     payload: bytes
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What of a batch was new in the database: ids of decisions, public trades, fills of followed traders."""
+
+    decisions: frozenset[str] = frozenset()
+    trades: int = 0
+    fills: int = 0
+
+
 @dataclass(slots=True)
 class Effects:
-    """Effects of one batch; `last_seq` is the input up to which they are complete."""
+    """Effects of one batch; `last_seq` is the input up to which they are complete.
+
+    `complete_coins` and `complete_users` were held against the venue after their last gap: their gaps are over.
+    """
 
     partition: str
     last_seq: int = -1
@@ -46,24 +58,13 @@ class Effects:
     outcomes: list[Outcome] = field(default_factory=list)
     gaps: list[outputs.GapFound] = field(default_factory=list)
     dead: list[DeadRecord] = field(default_factory=list)
+    complete_coins: set[str] = field(default_factory=set)
+    complete_users: set[str] = field(default_factory=set)
 
     @property
     def is_empty(self) -> bool:
         """True if nothing but the progress would be written."""
-        return not (
-            self.trades
-            or self.fills
-            or self.opened
-            or self.closed
-            or self.states
-            or self.tracked
-            or self.primed
-            or self.decisions
-            or self.followed
-            or self.outcomes
-            or self.gaps
-            or self.dead
-        )
+        return not any(getattr(self, item.name) for item in fields(self) if item.name not in ("partition", "last_seq"))
 
     def take(self, output: outputs.Output, latency_ms: Callable[[int], float]) -> None:
         """Note one output of the engine."""
@@ -79,6 +80,7 @@ class Effects:
                 self._state(user, coin, state)
             case outputs.TraderPrimed(user=user, as_of_ms=as_of_ms):
                 self.primed[user] = as_of_ms
+                self.complete_users.add(user)
             case outputs.DecisionMade(inputs=inputs, decision=decision, key=key):
                 self.decisions.append(MadeDecision(decision, inputs, key, latency_ms(decision.decided_at_ms)))
             case outputs.FollowedMoved(state=followed):
@@ -86,8 +88,10 @@ class Effects:
             case outputs.OutcomeClosed(outcome=outcome):
                 self.followed.pop(outcome.decision_id, None)
                 self.outcomes.append(outcome)
-            case outputs.GapFound():
+            case outputs.GapFound(coin=coin, user=of_user):
                 self.gaps.append(output)
+                self.complete_coins.discard(coin or "")
+                self.complete_users.discard(of_user or "")
 
     def _fill(self, output: outputs.FillStored) -> None:
         fill = output.fill
@@ -109,32 +113,33 @@ class Effects:
         if state.open is not None:
             self.opened[state.open.id] = state.open
 
-    def commit(self, connection: sa.Connection) -> list[str]:
-        """Write everything and the progress; returns the ids of decisions that are new."""
-        stream_store.store_trades(connection, self.trades)
-        stream_store.store_fills(connection, self.fills)
+    def commit(self, connection: sa.Connection) -> Written:
+        """Write everything and the progress; the same batch written again changes nothing."""
+        trades = stream_store.store_trades(connection, self.trades)
+        fills = stream_store.store_fills(connection, self.fills)
         if self.tracked is not None:
             stream_store.store_tracked(connection, *self.tracked)
         stream_store.mark_primed(connection, self.primed)
         stream_store.store_episodes(connection, self.opened.values(), self.closed)
         stream_store.store_positions(connection, self.states)
-        for gap in self.gaps:
-            stream_store.store_gap(connection, gap_row(gap))
-        for dead in self.dead:
-            stream_store.park(
-                connection,
-                partition=self.partition,
-                seq=dead.seq,
-                kind=dead.kind,
-                coin=dead.coin,
-                payload=dead.payload,
-                error=dead.error,
-            )
+        stream_store.store_gaps(connection, [gap_row(gap) for gap in self.gaps])
+        stream_store.close_gaps(connection, self.complete_coins, self.complete_users)
+        stream_store.park(connection, [self._dead_row(dead) for dead in self.dead])
         new = decision_store.append_decisions(connection, self.decisions)
         decision_store.store_followed(connection, list(self.followed.values()))
         decision_store.append_outcomes(connection, self.outcomes)
         stream_store.store_progress(connection, self.partition, self.last_seq)
-        return new
+        return Written(frozenset(new), trades, fills)
+
+    def _dead_row(self, dead: DeadRecord) -> dict[str, object]:
+        return {
+            "partition": self.partition,
+            "seq": dead.seq,
+            "kind": dead.kind,
+            "coin": ",".join(dead.coins) or None,
+            "payload": dead.payload,
+            "error": dead.error,
+        }
 
 
 def gap_row(gap: outputs.GapFound) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -9,9 +10,9 @@ import structlog
 
 from sigmapilot_core.adapters.journal.reader import JournalReader
 from sigmapilot_core.adapters.postgres import decision_store, snapshot_store, stream_store
-from sigmapilot_core.adapters.postgres.schema.stream import tracked_traders
 from sigmapilot_core.domain.engine.events import SnapshotActivated
 from sigmapilot_core.domain.snapshot import ModelSnapshot
+from sigmapilot_stream.effects import Effects
 from sigmapilot_stream.records import InputRecord
 from sigmapilot_stream.worker import Worker
 
@@ -21,12 +22,23 @@ RECENT_DECISIONS = timedelta(days=1)
 log = structlog.get_logger(__name__)
 
 
-def restore(connection: sa.Connection, worker: Worker, now_ms: int) -> tuple[int, ModelSnapshot | None]:
-    """Give the engine what Postgres holds; returns the last committed input and the snapshot now in force."""
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Where the last run ended: its last committed input, the snapshot now in force (None before the first), what it
+    brings at once, and when the stream last said that it lives."""
+
+    progress: int
+    snapshot: ModelSnapshot | None = None
+    effects: Effects | None = None
+    last_seen_ms: int | None = None
+
+
+def restore(connection: sa.Connection, worker: Worker, now_ms: int) -> Before:
+    """Give the engine what Postgres holds."""
     progress = stream_store.read_progress(connection, worker.partition)
     worker.engine.restore(
         states=stream_store.read_positions(connection),
-        primed=_primed(connection),
+        primed=stream_store.read_primed(connection),
         recent_fills=[fill for fill, _ in stream_store.recent_fills(connection, now_ms - RECENT_FILLS_MS)],
         last_keys=decision_store.last_keys(connection, _at(now_ms) - RECENT_DECISIONS),
         followed=decision_store.read_followed(connection),
@@ -34,11 +46,11 @@ def restore(connection: sa.Connection, worker: Worker, now_ms: int) -> tuple[int
     )
     version = snapshot_store.newest_version(connection)
     if version is None or progress < 0:
-        return progress, None
+        return Before(progress)
     snapshot = snapshot_store.read_snapshot(connection, version)
-    worker.engine.apply(SnapshotActivated(snapshot, now_ms, progress))
+    effects = worker.begin(SnapshotActivated(snapshot, now_ms, progress))
     log.info("restored", progress=progress, snapshot=version, traders=len(worker.engine.traders))
-    return progress, snapshot
+    return Before(progress, snapshot, effects, stream_store.read_heartbeat(connection))
 
 
 def uncommitted(reader: JournalReader, progress: int) -> list[InputRecord]:
@@ -49,14 +61,6 @@ def uncommitted(reader: JournalReader, progress: int) -> list[InputRecord]:
     if records:
         log.info("inputs from before the restart", count=len(records), first=records[0].seq)
     return records
-
-
-def _primed(connection: sa.Connection) -> dict[str, int]:
-    table = tracked_traders
-    rows = connection.execute(
-        sa.select(table.c.address, table.c.primed_at_ms).where(table.c.is_active, table.c.primed_at_ms.is_not(None))
-    )
-    return {row.address: row.primed_at_ms for row in rows}
 
 
 def _at(ms: int) -> datetime:

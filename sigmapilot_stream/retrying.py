@@ -13,7 +13,22 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 T = TypeVar("T")
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 
+# bulk writes go through the driver itself, whose errors SQLAlchemy does not wrap
+DATABASE_ERRORS = (DBAPIError, psycopg.Error)
+
 log = structlog.get_logger(__name__)
+
+
+def is_down(error: BaseException) -> bool:
+    """Whether the database did not answer: trying again can help, unlike with a statement it refuses."""
+    if isinstance(error, (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def reason_of(error: BaseException) -> str:
+    """The driver's words on one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 async def until_written(write: Callable[[], T], what: str) -> T:
@@ -22,13 +37,9 @@ async def until_written(write: Callable[[], T], what: str) -> T:
     while True:
         try:
             return await asyncio.to_thread(write)
-        # bulk writes go through the driver itself, whose errors SQLAlchemy does not wrap
-        except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
-            reason = str(getattr(error, "orig", None) or error).strip()
-        except DBAPIError as error:
-            if not error.connection_invalidated:
+        except DATABASE_ERRORS as error:
+            if not is_down(error):
                 raise
-            reason = str(error.orig).strip()
-        log.warning("database does not answer; waiting", what=what, wait_s=wait, reason=reason)
+            log.warning("database does not answer; waiting", what=what, wait_s=wait, reason=reason_of(error))
         await asyncio.sleep(wait)
         wait = min(LONGEST_WAIT_S, wait * 2)

@@ -10,46 +10,70 @@ from sigmapilot_stream.decode import Decoder, UnreadableInputError
 from sigmapilot_stream.effects import DeadRecord, Effects
 from sigmapilot_stream.records import InputRecord
 
+# what a record that contradicts itself can raise in the engine: one such record must not stop all others
+POISON = (ValueError, ArithmeticError, LookupError, TypeError, AssertionError)
+
 
 class Worker:
-    """Owns the engine of one partition. `now_ms` is the wall clock, for latency figures only."""
+    """Owns the engine of one partition. `now_ms` is the wall clock, for latency figures only.
+
+    `snapshot_version` is that of the model the engine decides with, None before the first.
+    """
 
     def __init__(self, partition: str, now_ms: Callable[[], int], coins: frozenset[str] | None = None) -> None:
         self.partition = partition
         self.engine = Engine(partition, coins)
-        self.decoder = Decoder()
+        self.snapshot_version: int | None = None
+        self._decoder = Decoder()
         self._now_ms = now_ms
         self._deadline_ms: int | None = None
-        self._last_now_ms = 0
 
     def handle(self, records: Sequence[InputRecord]) -> tuple[Effects, list[outputs.Output]]:
-        """Effects of the inputs, and all outputs for those who listen (metrics, executor)."""
+        """Effects of the inputs, and all outputs for those who listen (metrics)."""
         effects = Effects(self.partition)
         heard: list[outputs.Output] = []
         for record in records:
             try:
-                for event in self.decoder.decode(record):
-                    self._step(event, effects, heard)
+                for event in self._decoder.decode(record):
+                    self._step(event, record, effects, heard)
             except UnreadableInputError as error:
-                effects.dead.append(DeadRecord(record.seq, record.kind, None, record.payload, str(error)))
+                effects.dead.append(DeadRecord(record.seq, record.kind, (), record.payload, str(error)))
             self._fire_due(record.received_ms, record.seq, effects, heard)
             effects.last_seq = record.seq
         return effects, heard
 
-    def _step(self, event: events.Event, effects: Effects, heard: list[outputs.Output]) -> None:
+    def begin(self, event: events.SnapshotActivated) -> Effects:
+        """Go on with the model in force after a restart; votes that ended meanwhile are an effect."""
+        effects = Effects(self.partition, last_seq=event.seq)
+        self._note(self.engine.apply(event), effects, [])
+        self.snapshot_version = event.snapshot.version
+        return effects
+
+    def _step(self, event: events.Event, record: InputRecord, effects: Effects, heard: list[outputs.Output]) -> None:
         self._fire_due(event.now_ms, event.seq, effects, heard)
         if isinstance(event, events.TradesReceived):
             effects.trades += [(trade, event.received_ms) for trade in event.trades]
         try:
-            self._note(self.engine.apply(event), effects, heard)
-        except ValueError as error:
-            coins = _coins_of(event)
-            for coin in coins:
-                self.engine.mark_unknown(coin, f"an input failed: {error}")
-            text = f"{type(event).__name__}: {error}"
-            effects.dead.append(DeadRecord(event.seq, type(event).__name__, ",".join(coins) or None, b"", text))
-        if isinstance(event, events.SnapshotActivated):
-            effects.tracked = (event.snapshot.slow.tracked, event.received_ms)
+            found = self.engine.apply(event)
+        except POISON as error:
+            self._park(event, record, error, effects)
+            return
+        self._note(found, effects, heard)
+        match event:
+            case events.SnapshotActivated(snapshot=snapshot):
+                self.snapshot_version = snapshot.version
+                if any(isinstance(output, outputs.TrackingChanged) for output in found):
+                    effects.tracked = (snapshot.slow.tracked, event.received_ms)
+            case events.CoinReconciled(coin=coin):
+                effects.complete_coins.add(coin)
+
+    def _park(self, event: events.Event, record: InputRecord, error: Exception, effects: Effects) -> None:
+        """Keep a record that failed for a person; what it is about is not known until it was reconciled."""
+        coins = coins_of(event)
+        for coin in coins:
+            self.engine.mark_unknown(coin, f"an input failed: {error}")
+        text = f"{type(event).__name__}: {type(error).__name__}: {error}"
+        effects.dead.append(DeadRecord(record.seq, record.kind, coins, record.payload, text))
 
     def _fire_due(self, now_ms: int, seq: int, effects: Effects, heard: list[outputs.Output]) -> None:
         """Fire every deadline up to an instant, each as of itself: a replay at any speed sees the same."""
@@ -71,9 +95,13 @@ class Worker:
         return float(self._now_ms() - decided_at_ms)
 
 
-def _coins_of(event: events.Event) -> list[str]:
-    if isinstance(event, events.TradesReceived):
-        return sorted({trade.coin for trade in event.trades})
-    if isinstance(event, events.FillsReceived):
-        return sorted({fill.coin for fill in event.fills})
-    return []
+def coins_of(event: events.Event) -> tuple[str, ...]:
+    """Coins an event is about, sorted; none for those of an account or of everything."""
+    match event:
+        case events.TradesReceived(trades=rows) | events.FillsReceived(fills=rows):
+            return tuple(sorted({row.coin for row in rows}))
+        case events.BookUpdated(book=of) | events.ContextUpdated(context=of) | events.BarClosed(bar=of):
+            return (of.coin,)
+        case events.GapReported(coin=str(coin)) | events.CoinReconciled(coin=coin):
+            return (coin,)
+    return ()

@@ -14,6 +14,7 @@ _SECRET_KEY = re.compile(r"token|secret|passw|authorization|private|api_?key|sig
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]+(?=@)")
 _BEARER = re.compile(r"(?i)(bearer\s+)\S+")
 _MASK = "***"
+_CHATTY = ("httpx", "httpcore", "faust", "mode")  # they tell of every request and every part of theirs
 
 
 def configure_logging(component: str, level: str = "info", form: str = "text") -> None:
@@ -48,6 +49,8 @@ def configure_logging(component: str, level: str = "info", form: str = "text") -
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(component=component)
 
 

@@ -88,15 +88,15 @@ class _Declared:
 class _Predecessor(_Declared):
     """Names of the predecessor; where its meaning and signals.md differ, signals.md holds."""
 
-    hl_scout_candidate_publish_seconds = histogram("Publishing a candidate", "operation", buckets=_SECONDS)
-    hl_stream_fills_publish_seconds = histogram("Publishing fills of a frame", "operation", buckets=_SECONDS)
+    hl_scout_candidate_publish_seconds = histogram("Telling of traders new to the pool", "operation", buckets=_SECONDS)
+    hl_stream_fills_publish_seconds = histogram("Journalling and sending inputs", "operation", buckets=_SECONDS)
     hl_rate_limit_hits_total = counter("Requests that waited for the venue's weight budget")
     hl_rate_limit_retries_total = counter("Requests repeated after HTTP 429")
     hl_rate_limit_weight_consumed = gauge("Request weight used in the last minute")
     hl_rate_limit_budget_usage_pct = gauge("Request weight used in the last minute, percent of the budget")
     sage_candidates_total = counter("Candidates received")
     sage_scores_total = counter("Scores published")
-    sage_score_latency_seconds = histogram("From candidate to score", buckets=(0.01, 0.05, 0.1, 0.5))
+    sage_score_latency_seconds = histogram("From a published snapshot to its scores", buckets=(0.01, 0.05, 0.1, 0.5))
     decide_positions_opened_total = counter("Episodes of tracked traders opened")
     decide_positions_closed_total = counter("Episodes of tracked traders closed")
     decide_fills_total = counter("Fills of tracked traders applied to the ledger")
@@ -143,7 +143,7 @@ class Metrics(_Predecessor):
     sigmapilot_dead_records_total = counter("Records parked after repeated failure", "kind")
     sigmapilot_tracked_traders = gauge("Traders whose positions are followed")
     sigmapilot_votes = gauge("Votes in force", "asset", "direction")
-    sigmapilot_evaluations_total = counter("Evaluations of an asset", "asset")
+    sigmapilot_evaluations_total = counter("Changes of the votes on an asset, each of which is evaluated", "asset")
     sigmapilot_decisions_total = counter("Decisions written", "decision_type")
     sigmapilot_gate_verdicts_total = counter("Verdicts of the gates over decisions", "gate", "verdict")
     sigmapilot_decision_latency_seconds = histogram("From receipt of a frame to its decision", buckets=_SECONDS)
@@ -156,7 +156,7 @@ class Metrics(_Predecessor):
     sigmapilot_equity_usd = gauge("Own account value")
     sigmapilot_kill_switch = gauge("1 if the kill switch is on, else 0")
     sigmapilot_outcomes_total = counter("Followed decisions that ended", "closed_reason")
-    sigmapilot_canary_failures_total = counter("Sampled traders whose fills the feed did not carry")
+    sigmapilot_canary_failures_total = counter("Positions of sampled traders that the feed does not explain")
 
 
 class DatabaseMetrics(_Declared):

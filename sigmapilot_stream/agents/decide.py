@@ -12,7 +12,7 @@ import structlog
 
 from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 from sigmapilot_core.domain.engine.outputs import GapKind
-from sigmapilot_stream.effects import Effects
+from sigmapilot_stream.effects import Effects, Written
 from sigmapilot_stream.messages import market_intent, opposite_intent, outcome_record, signal_intent, signal_record
 from sigmapilot_stream.observe import Observer
 from sigmapilot_stream.records import InputBatch, IntentRecord
@@ -21,13 +21,14 @@ from sigmapilot_stream.worker import Worker
 
 PROGRESS_EVERY_S = 1.0
 MARKET_EVERY_MS = 500
+TIME_EVERY_MS = 1000
 
 log = structlog.get_logger(__name__)
 
 Publish = Callable[[Any], Awaitable[object]]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Channels:
     """Where the agent tells others."""
 
@@ -37,7 +38,12 @@ class Channels:
 
 
 class Decide:
-    """Consumes batches of inputs in order; a batch counts only once its effects are committed."""
+    """Consumes batches of inputs in order; a batch counts only once its effects are committed.
+
+    `account` is the trading account that signals go to, `positions` the coins it holds; `on_gap` hears of coins whose
+    record has a hole. Until `is_live`, inputs are of before a restart: what they lead to is written, and nobody enters
+    on prices of another moment.
+    """
 
     def __init__(
         self,
@@ -50,6 +56,8 @@ class Decide:
         on_gap: Callable[[str], None],
     ) -> None:
         self.worker = worker
+        self.handled_seq = -1
+        self.is_live = False
         self._database = database
         self._channels = channels
         self._observer = observer
@@ -57,8 +65,7 @@ class Decide:
         self._positions = positions
         self._on_gap = on_gap
         self._written_at = 0.0
-        self._market_ms: dict[str, int] = {}
-        self.handled_seq = -1
+        self._told_ms: dict[str, int] = {}
 
     async def consume(self, stream: AsyncIterable[InputBatch]) -> None:
         """Handle batches until the stream ends."""
@@ -68,47 +75,64 @@ class Decide:
     async def handle(self, batch: InputBatch) -> None:
         """One batch: apply, commit, tell."""
         effects, heard = self.worker.handle(batch.records)
-        if not effects.is_empty or time.monotonic() - self._written_at >= PROGRESS_EVERY_S:
-            started = time.monotonic()
-            new = await until_written(lambda: self._commit(effects), "effects of a batch")
-            self._written_at = time.monotonic()
-            self._observer.committed(effects, self._written_at - started)
-            await self._tell(effects, frozenset(new))
         self._observer.heard(heard)
-        await self._market(batch.records[-1].received_ms)
+        await self.commit(effects)
+        if self.is_live:
+            await self._tell_market(batch.records[-1].received_ms)
+
+    async def commit(self, effects: Effects) -> None:
+        """Write effects, and the progress at least once a second; then tell of what is new."""
+        started = time.monotonic()
+        if not effects.is_empty or started - self._written_at >= PROGRESS_EVERY_S:
+            written = await until_written(lambda: self._write(effects), "effects of a batch")
+            self._written_at = time.monotonic()
+            self._observer.committed(effects, written, self._written_at - started)
+            await self._tell(effects, written)
         self.handled_seq = effects.last_seq
 
-    def _commit(self, effects: Effects) -> list[str]:
+    def _write(self, effects: Effects) -> Written:
         with self._database.begin() as connection:
             return effects.commit(connection)
 
-    async def _tell(self, effects: Effects, new: frozenset[str]) -> None:
+    async def _tell(self, effects: Effects, written: Written) -> None:
         """Tell of what is new; a decision that was stored before a restart is not acted on twice."""
         for made in effects.decisions:
-            if made.decision.id in new:
+            if made.decision.id in written.decisions:
                 await self._decided(made.decision)
         for outcome in effects.outcomes:
             await self._channels.outcomes(outcome_record(outcome))
         for gap in effects.gaps:
-            if gap.kind is GapKind.FEED and gap.coin is not None:
+            if gap.kind in (GapKind.FEED, GapKind.BAD_TRADE) and gap.coin is not None:
                 self._on_gap(gap.coin)
+        for dead in effects.dead:
+            log.error("an input failed and is set aside", seq=dead.seq, kind=dead.kind, reason=dead.error)
+            for coin in dead.coins:
+                self._on_gap(coin)
 
     async def _decided(self, decision: Decision) -> None:
         log.info("decision", id=decision.id, type=decision.decision_type.value, reasoning=decision.reasoning)
-        if decision.decision_type is DecisionType.SIGNAL:
-            record = signal_record(decision)
-            await self._channels.signals(record)
+        if not decision.passed_gates:
+            return
+        record = signal_record(decision)
+        if decision.decision_type is not DecisionType.SIGNAL:
+            await self._channels.intents(opposite_intent(self._account, record))
+            return
+        await self._channels.signals(record)
+        if self.is_live:
             book = self.worker.engine.coins[decision.asset].book
             await self._channels.intents(signal_intent(self._account, record, book))
-        elif decision.passed_gates:
-            await self._channels.intents(opposite_intent(self._account, signal_record(decision)))
 
-    async def _market(self, now_ms: int) -> None:
+    async def _tell_market(self, now_ms: int) -> None:
         """Books and marks of coins with an open position, at most twice a second; and the passing of time."""
+        coins = self.worker.engine.coins
         for coin in self._positions():
-            if now_ms - self._market_ms.get(coin, 0) >= MARKET_EVERY_MS and coin in self.worker.engine.coins:
-                self._market_ms[coin] = now_ms
-                await self._channels.intents(market_intent(self._account, self.worker.engine.coins[coin], now_ms))
-        if now_ms - self._market_ms.get("", 0) >= 1000:
-            self._market_ms[""] = now_ms
+            if coin in coins and self._is_due(coin, now_ms, MARKET_EVERY_MS):
+                await self._channels.intents(market_intent(self._account, coins[coin], now_ms))
+        if self._is_due("", now_ms, TIME_EVERY_MS):
             await self._channels.intents(IntentRecord(self._account, "time", now_ms))
+
+    def _is_due(self, name: str, now_ms: int, every_ms: int) -> bool:
+        if now_ms - self._told_ms.get(name, 0) < every_ms:
+            return False
+        self._told_ms[name] = now_ms
+        return True

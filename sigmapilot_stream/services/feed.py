@@ -12,16 +12,18 @@ from sigmapilot_core.adapters.hyperliquid import subscriptions
 from sigmapilot_core.adapters.hyperliquid.feed import Feed, FeedStatus
 from sigmapilot_core.adapters.hyperliquid.received import FrameKind, ReceivedFrame
 from sigmapilot_core.adapters.hyperliquid.subscriptions import Subscription
+from sigmapilot_core.adapters.journal.writer import Entry
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.domain.params import MAJORS, MINUTE_MS
 from sigmapilot_core.domain.snapshot import ModelSnapshot
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import TICK
-from sigmapilot_stream.inputs import Entry, Inputs
+from sigmapilot_stream.inputs import Inputs
 
 TICK_MS = 250
 MAX_BATCH = 200
 MAX_BOOKS = 60
+IDLE_S = 0.02
 
 log = structlog.get_logger(__name__)
 
@@ -46,27 +48,29 @@ def decidable(snapshot: ModelSnapshot) -> list[str]:
 
 
 class FeedService:
-    """Owns the feed. Frames wait in a bounded list while the decision step is busy; then the reader waits."""
+    """Owns the feed. Frames wait in a bounded list while the decision step is busy; then the reader waits.
+
+    What was received and not yet journalled when it ends counts as missed, like everything until the next start.
+    """
 
     def __init__(self, feed: Feed, clock: Clock, inputs: Inputs, metrics: Metrics, *, is_virtual: bool) -> None:
         self.feed = feed
+        self.is_virtual = is_virtual
         self.book_coins: frozenset[str] = frozenset()
-        self.coins: frozenset[str] = frozenset()
         self._clock = clock
         self._inputs = inputs
-        self._metrics = metrics
-        self.is_virtual = is_virtual
+        self._frames = metrics.sigmapilot_frames_total
         self._pending: list[ReceivedFrame] = []
+        self._is_handing_over = False
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
-        self._room.set()
         self._last_frame_ms: dict[str, int] = {}
         self._last_tick_ms = 0
 
     def follow(self, coins: Iterable[str], with_books: Iterable[str]) -> None:
         """Change what is heard."""
-        self.coins, self.book_coins = frozenset(coins), frozenset(with_books)
-        left_out = self.feed.want(wanted(self.coins, self.book_coins))
+        self.book_coins = frozenset(with_books)
+        left_out = self.feed.want(wanted(coins, self.book_coins))
         if left_out:
             log.warning("subscriptions above the venue's limits are not covered", count=len(left_out))
 
@@ -80,7 +84,7 @@ class FeedService:
         return max(self._last_frame_ms.values(), default=None)
 
     async def run(self) -> None:
-        """Read until cancelled; frames already received are handed over before it ends."""
+        """Read until cancelled. Raises what ended a connection for good, which is a defect."""
         async with self.feed:
             reader = asyncio.create_task(self._read(), name="feed-reader")
             try:
@@ -90,6 +94,11 @@ class FeedService:
             finally:
                 reader.cancel()
                 await asyncio.gather(reader, return_exceptions=True)
+
+    async def emptied(self) -> None:
+        """Wait until everything received so far is journalled and sent on."""
+        while self.feed.status().queued or self._pending or self._is_handing_over:
+            await asyncio.sleep(IDLE_S)
 
     async def _read(self) -> None:
         async for frame in self.feed.frames():
@@ -105,6 +114,7 @@ class FeedService:
                 await self._arrived.wait()
         except TimeoutError:
             return []
+        self._is_handing_over = True
         taken, self._pending = self._pending, []
         self._arrived.clear()
         self._room.set()
@@ -117,11 +127,12 @@ class FeedService:
             entries.append((frame.kind.value, frame.received_ms, frame.raw))
             if frame.kind in (FrameKind.LIVE, FrameKind.HISTORY):
                 self._last_frame_ms[frame.connection] = frame.received_ms
-                self._metrics.sigmapilot_frames_total.labels(frame.channel).inc()
+                self._frames.labels(frame.channel).inc()
         if not self.is_virtual:
             entries += self._tick_before(self._clock.now_ms())
         if entries:
             await self._inputs.submit(entries)
+        self._is_handing_over = False
 
     def _tick_before(self, now_ms: int) -> list[Entry]:
         """A tick if one is due: time passes for the decision step even when nothing arrives."""

@@ -1,4 +1,4 @@
-"""What the stream says of itself: rows for page and API, and /healthz, /readyz, /metrics on loopback."""
+"""What the stream says of itself in the database: rows for page and API, written every second."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from sqlalchemy.exc import DBAPIError
 
-from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.adapters.postgres import stream_store
 from sigmapilot_core.domain.engine.coin import CoinState
 from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.agents.decide import Decide
+from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
 from sigmapilot_stream.services.feed import FeedService
+from sigmapilot_stream.services.gauges import SNAPSHOT_LIMIT_S, Gauges
 from sigmapilot_stream.services.snapshots import SnapshotService
 
 EVERY_S = 1.0
-SNAPSHOT_LIMIT_S = 3600.0
+HEARTBEAT_LIMIT_S = 15.0
 RATE_REPORTS = 10
 
 log = structlog.get_logger(__name__)
 
+Row = dict[str, Any]
+
 
 class HealthService:
-    """Judges readiness and reports it; `on_ready` is awaited once, when everything arrives for the first time."""
+    """Judges readiness and reports it; `on_ready` is awaited when everything is there for the first time, until it
+    says True."""
 
     def __init__(
         self,
@@ -40,152 +40,117 @@ class HealthService:
         decide: Decide,
         feed: FeedService,
         snapshots: SnapshotService,
-        metrics: Metrics,
-        on_ready: Callable[[], Awaitable[None]],
+        gauges: Gauges,
+        limits: FreshnessParams,
+        on_ready: Callable[[], Awaitable[bool]],
     ) -> None:
+        self.was_ready = False
+        self.has_ended = False
         self._database = database
         self._clock = clock
         self._decide = decide
         self._feed = feed
         self._snapshots = snapshots
-        self._metrics = metrics
+        self._gauges = gauges
+        self._limits = limits
         self._on_ready = on_ready
-        self._limits = FreshnessParams()
-        self.was_ready = False
-        self.has_ended = False
         self._totals: dict[str, deque[tuple[int, int]]] = {}
 
     def missing(self) -> list[str]:
-        """What is still missing for decisions; empty when ready."""
-        engine = self._decide.worker.engine
-        reasons = []
+        """What is still missing for decisions; empty when ready. A recording begins once everybody is primed."""
+        worker, reasons = self._decide.worker, []
         if self._snapshots.version is None:
             reasons.append("no model snapshot is published yet: materialise the asset graph")
+        elif worker.snapshot_version != self._snapshots.version:
+            reasons.append(f"model snapshot {self._snapshots.version} is not in force yet")
         if not self._feed.status().is_live:
             reasons.append("the feed is not live yet")
-        waiting = [name for name in engine.unprimed if engine.traders[name].member is not None]
+        is_awaited = self._feed.is_virtual and not self.was_ready
+        waiting = sum(is_awaited or worker.engine.traders[u].member is not None for u in worker.engine.unprimed)
         if waiting:
-            reasons.append(f"positions of {len(waiting)} pool traders are not known yet")
+            reasons.append(f"positions of {waiting} traders are not known yet")
         return reasons
 
     async def run(self) -> None:
         """Report every second until cancelled."""
         while True:
             if not self.was_ready and not self.missing():
-                self.was_ready = True
-                await self._on_ready()
-            self._gauges()
+                self.was_ready = await self._on_ready()
+                log.info("ready" if self.was_ready else "ready, and not heard")
+            self._gauges.sample()
             try:
                 await asyncio.to_thread(self._write, self._status(), self._assets())
-            except DBAPIError as error:
-                log.warning("status not written", reason=str(error.orig).strip())
+            except DATABASE_ERRORS as error:
+                if not is_down(error):
+                    raise
+                log.warning("status not written", reason=reason_of(error))
             await asyncio.sleep(EVERY_S)
 
-    def _write(self, status: dict[str, dict[str, Any]], assets: dict[str, dict[str, Any]]) -> None:
+    def _write(self, status: dict[str, Row], assets: dict[str, Row]) -> None:
         with self._database.begin() as connection:
             stream_store.store_status(connection, status)
             stream_store.store_asset_status(connection, self._clock.now_ms(), assets)
 
-    def _gauges(self) -> None:
-        m, engine, now = self._metrics, self._decide.worker.engine, self._clock.now_ms()
-        last = self._feed.last_frame_ms
-        if last is not None:
-            m.sigmapilot_feed_silence_seconds.set(max(0.0, (now - last) / 1000))
-        m.sigmapilot_tracked_traders.set(len(engine.traders))
-        m.sigmapilot_snapshot_age_limit_seconds.set(SNAPSHOT_LIMIT_S)
-        if self._snapshots.version is not None and self._snapshots.published_at_ms is not None:
-            m.sigmapilot_snapshot_version.set(self._snapshots.version)
-            m.sigmapilot_snapshot_age_seconds.set(max(0.0, (now - self._snapshots.published_at_ms) / 1000))
-        for coin, state in engine.coins.items():
-            longs, shorts = state.vote_set.heads()
-            m.sigmapilot_votes.labels(coin, "long").set(longs)
-            m.sigmapilot_votes.labels(coin, "short").set(shorts)
-
-    def _status(self) -> dict[str, dict[str, Any]]:
-        now, feed = self._clock.now_ms(), self._feed.status()
+    def _status(self) -> dict[str, Row]:
+        now, feed, newest = self._clock.now_ms(), self._feed.status(), self._snapshots.newest
         engine, missing = self._decide.worker.engine, self.missing()
-        unprimed = len(engine.unprimed)
-
-        def row(value: Any, at_ms: int | None, limit_s: float | None, detail: str) -> dict[str, Any]:
-            return {"value": value, "at_ms": at_ms, "age_limit_s": limit_s, "detail": detail}
-
-        ready = "ready" if not missing else "; ".join(missing)
+        counts, counters = feed.counts, engine.counters
         status = {
-            "heartbeat": row(not missing, now, 15, ready),
-            "feed": row(feed.is_live, self._feed.last_frame_ms, self._limits.feed_s, feed.last_error or "connected"),
-            "frames": self._rate(
-                "frames", feed.counts.get("frames", 0), f"{feed.counts.get('malformed', 0)} malformed"
+            "heartbeat": _row(not missing, now, HEARTBEAT_LIMIT_S, "; ".join(missing) or "ready"),
+            "feed": _row(feed.is_live, self._feed.last_frame_ms, self._limits.feed_s, feed.last_error or "connected"),
+            "frames": self._rate("frames", counts.get("frames", 0), f"{counts.get('malformed', 0)} malformed"),
+            "fills": self._rate("fills", counters.fills, f"{counters.duplicate} duplicates"),
+            "lag": _row(feed.queued, now, None, f"input {self._decide.handled_seq} committed"),
+            "snapshot": _row(
+                None if newest is None else newest.version,
+                None if newest is None else newest.published_at_ms,
+                SNAPSHOT_LIMIT_S,
+                "model in force",
             ),
-            "fills": self._rate("fills", engine.counters.fills, f"{engine.counters.duplicate} duplicates"),
-            "lag": row(feed.queued, now, None, f"input {self._decide.handled_seq} committed"),
-            "snapshot": row(
-                self._snapshots.version, self._snapshots.published_at_ms, SNAPSHOT_LIMIT_S, "model in force"
-            ),
-            "tracked": row(len(engine.traders), now, None, f"{unprimed} wait for their positions"),
+            "tracked": _row(len(engine.traders), now, None, f"{len(engine.unprimed)} wait for their positions"),
         }
         if self._feed.is_virtual:
             told = "the recording has ended" if self.has_ended else "the recording plays"
-            status["ended"] = row(self.has_ended, now, None, told)
+            status["ended"] = _row(self.has_ended, now, None, told)
         return status
 
-    def _rate(self, name: str, total: int, detail: str) -> dict[str, Any]:
+    def _rate(self, name: str, total: int, detail: str) -> Row:
         """Events a second over the last ten reports, and how many there were in all."""
         now = self._clock.now_ms()
         seen = self._totals.setdefault(name, deque(maxlen=RATE_REPORTS))
         seen.append((now, total))
         first_ms, first = seen[0]
         rate = (total - first) * 1000 / (now - first_ms) if now > first_ms else 0.0
-        return {"value": round(rate, 1), "total": total, "at_ms": now, "age_limit_s": None, "detail": detail}
+        return {**_row(round(rate, 1), now, None, detail), "total": total}
 
-    def _assets(self) -> dict[str, dict[str, Any]]:
+    def _assets(self) -> dict[str, Row]:
         coins = self._decide.worker.engine.coins
-        return {coin: self._asset(state) for coin, state in coins.items() if coin in self._feed.book_coins}
+        return {coin: self._asset(coins[coin]) for coin in sorted(self._feed.book_coins) if coin in coins}
 
-    def _asset(self, state: CoinState) -> dict[str, Any]:
+    def _asset(self, state: CoinState) -> Row:
         longs, shorts = state.vote_set.heads()
-        book_at = state.book.received_ms if state.book is not None else None
-        regime = state.figures.regime
-        ages = [
-            self._age("book", book_at, self._limits.book_s),
-            self._age("feed", state.connection.last_frame_ms, self._limits.feed_s),
-            self._age(
-                "volatility",
-                state.figures.volatility.computed_at_ms if state.figures.volatility else None,
-                self._limits.volatility_computed_s,
-            ),
-        ]
+        book, regime, volatility = state.book, state.figures.regime, state.figures.volatility
+        book_age = self._age("book", None if book is None else book.received_ms, self._limits.book_s)
+        computed_ms = None if volatility is None else volatility.computed_at_ms
         return {
-            "mid": state.book.mid if state.book is not None else None,
-            "book_age_s": ages[0]["age_s"],
+            "mid": None if book is None else book.mid,
+            "book_age_s": book_age["age_s"],
             "votes": {"long": longs, "short": shorts},
-            "regime": regime.regime.value if regime is not None else None,
+            "regime": None if regime is None else regime.regime.value,
             "stop_fraction": state.stop_fraction,
             "unknown_reason": state.unknown_reason,
-            "inputs": ages,
+            "inputs": [
+                book_age,
+                self._age("feed", state.connection.last_frame_ms, self._limits.feed_s),
+                self._age("volatility", computed_ms, self._limits.volatility_computed_s),
+            ],
         }
 
-    def _age(self, name: str, at_ms: int | None, limit_s: float) -> dict[str, Any]:
+    def _age(self, name: str, at_ms: int | None, limit_s: float) -> Row:
         age = None if at_ms is None else max(0.0, (self._clock.now_ms() - at_ms) / 1000)
         verdict = "unknown" if age is None else "pass" if age <= limit_s else "fail"
         return {"name": name, "age_s": age, "limit_s": limit_s, "verdict": verdict}
 
 
-async def serve(health: HealthService, registry: CollectorRegistry, port: int) -> web.AppRunner:
-    """Start the three routes on loopback; the caller cleans the runner up."""
-
-    async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"alive": True, "ready": not health.missing()})
-
-    async def readyz(_: web.Request) -> web.Response:
-        missing = health.missing()
-        return web.json_response({"ready": not missing, "missing": missing}, status=503 if missing else 200)
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    return runner
+def _row(value: Any, at_ms: int | None, limit_s: float | None, detail: str) -> Row:
+    return {"value": value, "at_ms": at_ms, "age_limit_s": limit_s, "detail": detail}

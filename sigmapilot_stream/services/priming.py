@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import orjson
 import structlog
@@ -20,12 +20,16 @@ from sigmapilot_stream.inputs import Inputs
 
 AT_ONCE = 8
 IDLE_S = 0.2
+RETRY_S = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 class PrimingService:
-    """Keeps the ledgers of followed accounts in line with the venue, within the request budget."""
+    """Keeps the ledgers of followed accounts in line with the venue, within the request budget.
+
+    `rolling_s` is the pause between two accounts of the rolling sample, None for no sample.
+    """
 
     def __init__(self, info: Info, engine: Engine, clock: Clock, inputs: Inputs, *, rolling_s: float | None) -> None:
         self._info = info
@@ -33,13 +37,13 @@ class PrimingService:
         self._clock = clock
         self._inputs = inputs
         self._rolling_s = rolling_s
-        self._gaps: dict[str, int] = {}
+        self._gaps: set[str] = set()
         self._next_rolling: list[str] = []
         self._asked: set[str] = set()
 
     def coin_lost(self, coin: str) -> None:
         """Trades of a coin may be missing: compare the pool with the venue, then call the coin complete again."""
-        self._gaps[coin] = self._clock.now_ms()
+        self._gaps.add(coin)
 
     async def lost(self, users: Sequence[str], from_ms: int, detail: str) -> None:
         """Fills of accounts may have been missed: they are primed anew before they count again."""
@@ -56,11 +60,13 @@ class PrimingService:
             if self._gaps and self._has_asked_pool(unprimed):
                 await self._reconcile()
             elif unprimed:
-                await self._ask(self._turn(unprimed), Priority.PRIMING)
+                silent = await self._ask(self._turn(unprimed), Priority.PRIMING)
+                await asyncio.sleep(RETRY_S if silent else 0)
+                continue
             elif self._rolling_s is not None:
                 await self._ask(self._sample(1), Priority.BACKFILL)
                 await asyncio.sleep(self._rolling_s)
-            await asyncio.sleep(IDLE_S if not unprimed else 0)
+            await asyncio.sleep(IDLE_S)
 
     def _has_asked_pool(self, unprimed: Sequence[str]) -> bool:
         """Whether every waiting pool member was asked at least once since it began to wait."""
@@ -78,36 +84,44 @@ class PrimingService:
         return chosen
 
     async def _reconcile(self) -> None:
-        coin = next(iter(self._gaps))
-        del self._gaps[coin]
+        """Compare the pool for all coins with a gap at once; a coin that loses trades meanwhile waits for its turn."""
+        coins, self._gaps = self._gaps, set()
+        began_ms = self._clock.now_ms()
         pool = [name for name, trader in self._engine.traders.items() if trader.member is not None]
-        await self._ask(pool, Priority.PRIMING)
-        # the engine compares a statement only once the feed has caught up with it
-        await asyncio.sleep(RECONCILE_DELAY_MS / 1000 + 1)
-        await self._inputs.submit([(RECONCILED, self._clock.now_ms(), orjson.dumps({"coin": coin}))])
+        silent = await self._ask(pool, Priority.PRIMING)
+        await self.lost(silent, began_ms, "trades were missed and the venue did not answer")
+        await self._wait_until(self._clock.now_ms() + RECONCILE_DELAY_MS + 1000)
+        at = self._clock.now_ms()
+        done = sorted(coins - self._gaps)
+        await self._inputs.submit([(RECONCILED, at, orjson.dumps({"coin": coin})) for coin in done])
+
+    async def _wait_until(self, at_ms: int) -> None:
+        """The engine compares a statement only once the feed has caught up with it, by the feed's clock."""
+        while self._clock.now_ms() < at_ms:
+            await asyncio.sleep(IDLE_S)
 
     def _sample(self, count: int) -> list[str]:
         if not self._next_rolling:
             self._next_rolling = sorted(self._engine.traders, reverse=True)
         return [self._next_rolling.pop() for _ in range(min(count, len(self._next_rolling)))]
 
-    async def _ask(self, users: Iterable[str], priority: Priority) -> None:
+    async def _ask(self, users: Collection[str], priority: Priority) -> list[str]:
+        """Ask about accounts, several at once; the answers travel together. Returns who was not answered."""
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(user: str) -> None:
+        async def one(user: str) -> bytes | None:
             async with gate:
-                await self._ask_one(user, priority)
+                return await self._positions(user, priority)
 
-        async with asyncio.TaskGroup() as group:
-            for user in users:
-                group.create_task(one(user))
+        found = dict(zip(users, await asyncio.gather(*(one(user) for user in users)), strict=True))
+        at = self._clock.now_ms()
+        await self._inputs.submit([(PRIMED, at, payload) for payload in found.values() if payload is not None])
+        return [user for user, payload in found.items() if payload is None]
 
-    async def _ask_one(self, user: str, priority: Priority) -> None:
+    async def _positions(self, user: str, priority: Priority) -> bytes | None:
         try:
             state = await self._info.get(calls.account(user), priority)
         except (VenueError, BadMessage) as error:
             log.warning("positions not answered", user=user, reason=str(error))
-            await asyncio.sleep(1.0)
-            return
-        payload = primed_payload(user, state.time_ms, state.positions)
-        await self._inputs.submit([(PRIMED, self._clock.now_ms(), payload)])
+            return None
+        return primed_payload(user, state.time_ms, state.positions)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.domain.snapshot import ModelSnapshot, to_json
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import SNAPSHOT
 from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
 
 POLL_S = 1.0
 
@@ -28,15 +28,24 @@ class SnapshotService:
     """Polls the newest version; `on_new` is told of each snapshot before it is submitted."""
 
     def __init__(
-        self, engine: sa.Engine, mode: str, clock: Clock, inputs: Inputs, on_new: Callable[[ModelSnapshot], None]
+        self,
+        database: sa.Engine,
+        mode: str,
+        clock: Clock,
+        inputs: Inputs,
+        on_new: Callable[[ModelSnapshot], Awaitable[None]],
     ) -> None:
-        self._database = engine
+        self._database = database
         self._mode = mode
         self._clock = clock
         self._inputs = inputs
         self._on_new = on_new
-        self.version: int | None = None
-        self.published_at_ms: int | None = None
+        self.newest: ModelSnapshot | None = None
+
+    @property
+    def version(self) -> int | None:
+        """Version of the newest snapshot that was submitted."""
+        return None if self.newest is None else self.newest.version
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -45,24 +54,25 @@ class SnapshotService:
             await asyncio.sleep(POLL_S)
 
     async def look(self) -> None:
-        """Activate the newest snapshot if it is not active yet."""
+        """Submit the newest snapshot if it is not in force yet. Errors: `WrongSnapshotError`; ValueError for content
+        that does not match its hash."""
         try:
             found = await asyncio.to_thread(self._newer)
-        except DBAPIError as error:
-            log.warning("database does not answer; the snapshot in force stays", reason=str(error.orig))
+        except DATABASE_ERRORS as error:
+            if not is_down(error):
+                raise
+            log.warning("database does not answer; the snapshot in force stays", reason=reason_of(error))
             return
-        if found is None:
-            return
-        self._on_new(found)
-        await self._inputs.submit([(SNAPSHOT, self._clock.now_ms(), to_json(found).encode())])
-        self.note(found)
-        log.info(
-            "snapshot submitted", version=found.version, pool=len(found.slow.pool), tracked=len(found.slow.tracked)
-        )
+        if found is not None:
+            await self.submit(found)
 
-    def note(self, snapshot: ModelSnapshot) -> None:
-        """This snapshot is in force."""
-        self.version, self.published_at_ms = snapshot.version, snapshot.published_at_ms
+    async def submit(self, snapshot: ModelSnapshot) -> None:
+        """Hand a snapshot to the decision step."""
+        await self._on_new(snapshot)
+        await self._inputs.submit([(SNAPSHOT, self._clock.now_ms(), to_json(snapshot).encode())])
+        self.newest = snapshot
+        sizes = {"pool": len(snapshot.slow.pool), "tracked": len(snapshot.slow.tracked)}
+        log.info("snapshot submitted", version=snapshot.version, **sizes)
 
     def _newer(self) -> ModelSnapshot | None:
         with self._database.connect() as connection:

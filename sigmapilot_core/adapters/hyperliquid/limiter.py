@@ -74,7 +74,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class LimiterStatus:
-    """What the limiter holds, for metrics."""
+    """What the limiter holds, for metrics; `waited` counts requests that did not go at once."""
 
     used: int
     limit: int
@@ -82,6 +82,7 @@ class LimiterStatus:
     paused_s: float
     granted: int
     throttled: int
+    waited: int = 0
 
 
 class WeightWindow:
@@ -149,6 +150,7 @@ class Limiter:
 
     def __init__(self, params: LimiterParams, pace: Pace, rng: random.Random) -> None:
         self.window = WeightWindow(params, rng)
+        self._waited = 0
         self._pace = pace
         self._order = itertools.count()
         self._queue: list[tuple[Priority, int, asyncio.Event]] = []
@@ -157,6 +159,7 @@ class Limiter:
         """Wait for room, then charge `weight`. Cancelling gives the place up."""
         entry = (priority, next(self._order), asyncio.Event())
         heapq.heappush(self._queue, entry)
+        has_waited = False
         try:
             while True:
                 if self._queue[0] is not entry:
@@ -166,6 +169,8 @@ class Limiter:
                 delay = self.window.wait_s(weight, priority, self._pace.now())
                 if delay <= 0:
                     return self.window.charge(weight, self._pace.now())
+                self._waited += not has_waited
+                has_waited = True
                 await self._pace.sleep(min(delay, _RECHECK_S))
         finally:
             self._queue.remove(entry)
@@ -186,8 +191,9 @@ class Limiter:
         now, waiting = self._pace.now(), Counter(entry[0].name.lower() for entry in self._queue)
         window = self.window
         return LimiterStatus(
-            window.used(now), window.params.limit, waiting, window.paused_s(now), window.granted, window.throttled
-        )
+            window.used(now), window.params.limit, waiting, window.paused_s(now), window.granted, window.throttled,
+            self._waited,
+        )  # fmt: skip
 
 
 class SyncLimiter:

@@ -1,17 +1,23 @@
-"""Bulk writes: COPY into a staging table, then one INSERT that skips or updates rows already there.
+"""Bulk writes that skip or update rows already there.
 
-COPY is an order of magnitude faster than multi-row INSERT, and the staging step keeps every write idempotent.
+Few rows travel as one array per column in a single INSERT. Many rows are copied into a staging table first: COPY is an
+order of magnitude faster than multi-row INSERT, but a staging table for every small batch would bloat the catalogue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from psycopg import sql
+from psycopg import Cursor, sql
+from sqlalchemy.dialects import postgresql
 
 OnConflict = Literal["skip", "update"]
+FEW_ROWS = 2_000
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def write_rows(
@@ -29,9 +35,49 @@ def write_rows(
     unknown = set(columns) - set(table.columns.keys())
     if unknown:
         raise ValueError(f"table {table.name}: no column named {sorted(unknown)}")
-    cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
-    names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
-    staging = sql.Identifier(f"staging_{table.name}")
+    stream = iter(rows)
+    first = list(islice(stream, FEW_ROWS + 1))
+    if not first:
+        return 0
+    conflict = _conflict(table, columns, on_conflict)
+    with connection.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+        if len(first) <= FEW_ROWS:
+            _insert(cursor, table, columns, first, conflict)
+        else:
+            _copy(cursor, table, columns, chain(first, stream), conflict)
+        written: int = cursor.rowcount
+    return written
+
+
+def _insert(
+    cursor: Cursor[Any], table: sa.Table, columns: Sequence[str], rows: list[Sequence[Any]], conflict: sql.Composable
+) -> None:
+    arrays = sql.SQL(", ").join(
+        sql.SQL("%s::{}[]").format(sql.SQL(table.columns[name].type.compile(_DIALECT))) for name in columns
+    )
+    cursor.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT {}").format(
+            sql.Identifier(table.name), _names(columns), arrays, conflict
+        ),
+        [_array(column) for column in zip(*rows, strict=True)],
+    )
+
+
+def _array(values: Sequence[Any]) -> list[Any]:
+    """One column; the driver takes arrays of one type only, so that mixed numbers travel as text."""
+    if len({type(value) for value in values if value is not None}) <= 1:
+        return list(values)
+    return [None if value is None else str(value) for value in values]
+
+
+def _copy(
+    cursor: Cursor[Any],
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    conflict: sql.Composable,
+) -> None:
+    names, staging = _names(columns), sql.Identifier(f"staging_{table.name}")
     target = sql.Identifier(table.name)
     cursor.execute(sql.SQL("DROP TABLE IF EXISTS pg_temp.{}").format(staging))
     cursor.execute(
@@ -41,14 +87,12 @@ def write_rows(
         for row in rows:
             copy.write_row(row)
     cursor.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT {}").format(
-            target, names, names, staging, _conflict(table, columns, on_conflict)
-        )
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT {}").format(target, names, names, staging, conflict)
     )
-    written: int = cursor.rowcount
-    cursor.execute(sql.SQL("DROP TABLE pg_temp.{}").format(staging))
-    cursor.close()
-    return written
+
+
+def _names(columns: Sequence[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _conflict(table: sa.Table, columns: Sequence[str], on_conflict: OnConflict) -> sql.Composable:

@@ -6,7 +6,7 @@ Each effect has a deterministic key, so that a batch that is applied twice chang
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,15 +207,16 @@ def store_progress(connection: sa.Connection, partition: str, seq: int) -> None:
 
 
 def store_tracked(connection: sa.Connection, users: Sequence[str], since_ms: int) -> None:
-    """The followed set; a trader that was followed before keeps the day tracking began."""
+    """The followed set; who was followed before keeps the day tracking began. Only what changes is touched."""
     table = tracked_traders
-    connection.execute(table.update().where(table.c.is_active).values(is_active=False))
+    listed = sa.literal(list(users), sa.ARRAY(sa.Text))
+    connection.execute(
+        table.update().where(table.c.is_active, table.c.address != sa.all_(listed)).values(is_active=False)
+    )
     rows = [{"address": user, "tracked_since_ms": since_ms, "primed_at_ms": None, "is_active": True} for user in users]
     write_dicts(connection, table, rows, "skip")
     connection.execute(
-        table.update()
-        .where(table.c.address == sa.any_(sa.literal(list(users), sa.ARRAY(sa.Text))))
-        .values(is_active=True)
+        table.update().where(~table.c.is_active, table.c.address == sa.any_(listed)).values(is_active=True)
     )
 
 
@@ -229,46 +230,53 @@ def mark_primed(connection: sa.Connection, users: Mapping[str, int]) -> None:
         )
 
 
-def store_gap(connection: sa.Connection, row: Mapping[str, Any]) -> None:
-    """One stretch of the feed, or one position, that was not seen; the same gap is stored once."""
-    connection.execute(insert(feed_gaps).values(**row).on_conflict_do_nothing())
-
-
-def park(
-    connection: sa.Connection, *, partition: str, seq: int, kind: str, coin: str | None, payload: bytes, error: str
-) -> None:
-    """A record that failed for good: kept for a person; its coin is unknown until reconciled."""
-    connection.execute(
-        insert(dead_records)
-        .values(partition=partition, seq=seq, kind=kind, coin=coin, payload=payload, error=error)
-        .on_conflict_do_nothing()
+def read_primed(connection: sa.Connection) -> dict[str, int]:
+    """Followed accounts whose positions were asked from the venue, with the instant of the answer."""
+    table = tracked_traders
+    rows = connection.execute(
+        sa.select(table.c.address, table.c.primed_at_ms).where(table.c.is_active, table.c.primed_at_ms.is_not(None))
     )
+    return {row.address: row.primed_at_ms for row in rows}
+
+
+def read_heartbeat(connection: sa.Connection) -> int | None:
+    """When the stream last said that it lives, by its own clock; None before its first start."""
+    value = connection.execute(sa.select(stream_status.c.value).where(stream_status.c.key == "heartbeat")).scalar()
+    return None if value is None else int(value["at_ms"])
+
+
+def store_gaps(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Stretches of the feed, or positions, that were not seen; the same gap is stored once."""
+    write_dicts(connection, feed_gaps, list({row["id"]: row for row in rows}.values()), "skip")
+
+
+def close_gaps(connection: sa.Connection, coins: Collection[str], users: Collection[str]) -> None:
+    """Gaps are over: of coins that were compared with the venue again, and of accounts it was asked about."""
+    table = feed_gaps
+    for column, names in ((table.c.coin, coins), (table.c.address, users)):
+        if names:
+            found = column == sa.any_(sa.literal(sorted(names), sa.ARRAY(sa.Text)))
+            connection.execute(
+                table.update().where(found, table.c.reconciled_at.is_(None)).values(reconciled_at=sa.func.now())
+            )
+
+
+def park(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Records that failed for good: kept for a person; their coins are unknown until reconciled."""
+    if rows:
+        connection.execute(insert(dead_records).on_conflict_do_nothing(), rows)
 
 
 def store_status(connection: sa.Connection, values: Mapping[str, Mapping[str, Any]]) -> None:
     """What each part last saw, for the page and `/readyz`."""
-    for name, value in values.items():
-        statement = insert(stream_status).values(key=name, value=dict(value), updated_at=sa.func.now())
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["key"], set_={"value": statement.excluded.value, "updated_at": sa.func.now()}
-            )
-        )
+    rows = [{"key": name, "value": json.dumps(value), "updated_at": "now"} for name, value in values.items()]
+    write_dicts(connection, stream_status, rows, "update")
 
 
 def store_asset_status(connection: sa.Connection, as_of_ms: int, values: Mapping[str, Mapping[str, Any]]) -> None:
     """Votes, mid and input ages per asset, for the page."""
-    for coin, value in values.items():
-        statement = insert(asset_status).values(
-            symbol=coin, as_of_ms=as_of_ms, status=dict(value), updated_at=sa.func.now()
-        )
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["symbol"],
-                set_={
-                    "as_of_ms": statement.excluded.as_of_ms,
-                    "status": statement.excluded.status,
-                    "updated_at": sa.func.now(),
-                },
-            )
-        )
+    rows = [
+        {"symbol": coin, "as_of_ms": as_of_ms, "status": json.dumps(value), "updated_at": "now"}
+        for coin, value in values.items()
+    ]
+    write_dicts(connection, asset_status, rows, "update")

@@ -57,9 +57,9 @@ class Ballots:
             self._moved(state, seat.user, VoteChange.DROPPED, None, held, at_ms, out)
 
     def put_back(self, state: CoinState, seat: Seat) -> None:
-        """A vote that stood before a restart: part of the set again; if it changed since, a decision follows."""
+        """A vote that stood before a restart is part of the set again. The set was decided on then; its inputs are not
+        back yet, so the next change is the next reason to decide."""
         state.vote_set = state.vote_set.with_vote(seat.user, seat.votes.vote)
-        self._note(state, Change.CHANGED)
 
     def expire(self, state: CoinState, out: list[Output]) -> None:
         """Let votes go whose life ended before the coin's watermark."""

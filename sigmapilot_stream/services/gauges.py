@@ -1,0 +1,95 @@
+"""Measures what is a state rather than an event: ages, depths, shares. Read once a second."""
+
+from __future__ import annotations
+
+from sigmapilot_core.adapters.hyperliquid.limiter import Limiter
+from sigmapilot_core.adapters.metrics import Metrics
+from sigmapilot_core.domain.engine.coin import CoinState
+from sigmapilot_core.domain.params import DAY_MS, FreshnessParams
+from sigmapilot_core.ports import Clock
+from sigmapilot_stream.agents.decide import Decide
+from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.services.feed import FeedService
+from sigmapilot_stream.services.snapshots import SnapshotService
+
+SNAPSHOT_LIMIT_S = 3600.0
+
+
+class Gauges:
+    """Sets the gauges, and the counters that other parts keep for themselves."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        clock: Clock,
+        decide: Decide,
+        inputs: Inputs,
+        feed: FeedService,
+        snapshots: SnapshotService,
+        limiter: Limiter,
+        limits: FreshnessParams,
+    ) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._decide = decide
+        self._inputs = inputs
+        self._feed = feed
+        self._snapshots = snapshots
+        self._limiter = limiter
+        self._limits = limits
+        self._counted: dict[str, int] = {}
+
+    def sample(self) -> None:
+        """Measure everything once."""
+        now, engine = self._clock.now_ms(), self._decide.worker.engine
+        self._sample_feed(now)
+        self._sample_snapshot(now)
+        self._sample_budget()
+        self._metrics.sigmapilot_tracked_traders.set(len(engine.traders))
+        for coin in self._feed.book_coins:
+            if coin in engine.coins:
+                self._sample_coin(engine.coins[coin], now)
+
+    def _sample_feed(self, now: int) -> None:
+        m, last = self._metrics, self._feed.last_frame_ms
+        if last is not None:
+            m.sigmapilot_feed_silence_seconds.set(max(0.0, (now - last) / 1000))
+        connections = self._feed.status().connections
+        m.sigmapilot_feed_reconnects_total.inc(
+            self._grown("connects", sum(max(0, link.connects - 1) for link in connections))
+        )
+        depth = self._inputs.sent_seq - self._decide.handled_seq
+        m.sigmapilot_queue_depth.labels(self._decide.worker.partition).set(max(0, depth))
+
+    def _sample_snapshot(self, now: int) -> None:
+        m, snapshot = self._metrics, self._snapshots.newest
+        m.sigmapilot_snapshot_age_limit_seconds.set(SNAPSHOT_LIMIT_S)
+        if snapshot is None:
+            return
+        m.sigmapilot_snapshot_version.set(snapshot.version)
+        m.sigmapilot_snapshot_age_seconds.set(max(0.0, (now - snapshot.published_at_ms) / 1000))
+        if snapshot.slow.correlation_as_of_ms is not None:
+            age_ms = max(0, now - snapshot.slow.correlation_as_of_ms)
+            m.decide_correlation_age_days.set(age_ms / DAY_MS)
+            m.decide_correlation_stale.set(age_ms > 1000 * self._limits.correlation_s)
+
+    def _sample_budget(self) -> None:
+        m, status = self._metrics, self._limiter.status()
+        m.hl_rate_limit_weight_consumed.set(status.used)
+        m.hl_rate_limit_budget_usage_pct.set(100 * status.used / status.limit)
+        m.hl_rate_limit_hits_total.inc(self._grown("waited", status.waited))
+        m.hl_rate_limit_retries_total.inc(self._grown("throttled", status.throttled))
+
+    def _sample_coin(self, state: CoinState, now: int) -> None:
+        longs, shorts = state.vote_set.heads()
+        self._metrics.sigmapilot_votes.labels(state.coin, "long").set(longs)
+        self._metrics.sigmapilot_votes.labels(state.coin, "short").set(shorts)
+        volatility = state.figures.volatility
+        if volatility is not None and volatility.bar_close_ms is not None:
+            age_s = max(0.0, (now - volatility.bar_close_ms) / 1000)
+            self._metrics.decide_atr_age_seconds.labels(state.coin).set(age_s)
+
+    def _grown(self, name: str, total: int) -> int:
+        """How much a total grew since the last look."""
+        before, self._counted[name] = self._counted.get(name, 0), total
+        return max(0, total - before)
