@@ -118,6 +118,7 @@ class Overlay:
         self._folded = np.zeros(coins)
         self._active = no_events()
         self._archive: list[NDArray[np.void]] = []
+        self._all: NDArray[np.void] | None = None
 
     @property
     def active(self) -> NDArray[np.void]:
@@ -126,7 +127,9 @@ class Overlay:
 
     def events(self) -> NDArray[np.void]:
         """All events ever added, by start."""
-        return ordered(np.concatenate([*self._archive, self._active]) if self._archive else self._active)
+        if self._all is None:
+            self._all = ordered(np.concatenate([*self._archive, self._active]))
+        return self._all
 
     def begin_block(self, start_ms: int) -> None:
         """Fold what ended at or before the start of a block."""
@@ -141,10 +144,12 @@ class Overlay:
         """Add events; none may start before a price already revealed."""
         if len(events):
             self._active = ordered(np.concatenate([self._active, events]))
+            self._all = None
 
     def drop(self, keep: NDArray[np.bool_]) -> None:
         """Forget events that have not begun."""
         self._active = self._active[keep]
+        self._all = None
 
     def offsets(self, times_ms: NDArray[np.int64]) -> Floats:
         """Log-price offset (times, coins)."""

@@ -56,7 +56,7 @@ class Truth:
     def __init__(self, world: World) -> None:
         self._world = world
         self._stops: dict[int, StopSeries] = {}
-        self._stops_until_ms = 0
+        self._stops_of_ms = 0
         self._means: dict[tuple[int, int, bool], float] = {}
         self._means_of = -1
 
@@ -124,15 +124,15 @@ class Truth:
         return tuple(population.addresses[i] for i in best[:size])
 
     def stop_at(self, coin: int, at_ms: int) -> float | None:
-        """Stop fraction in force by the rule of the pipeline."""
-        if at_ms > self._stops_until_ms or coin not in self._stops:
-            now_ms = self._world.now_ms
+        """Stop fraction in force by the rule of the pipeline, the present one for an instant in the future."""
+        now_ms = self._world.now_ms
+        if self._stops_of_ms // HOUR_MS != now_ms // HOUR_MS:
             for c, settings in enumerate(self._world.settings.coins):
                 bars = self._world.candles.bars(c, HOUR_MS, 0, now_ms)
                 closed = [bar for bar in bars if bar.close_ms <= now_ms]
                 self._stops[c] = stop_fraction_series(settings.coin, closed, VolatilityParams())
-            self._stops_until_ms = now_ms
-        found = self._stops[coin].at(at_ms)
+            self._stops_of_ms = now_ms
+        found = self._stops[coin].at(min(at_ms, now_ms))
         return None if found is None else found[0]
 
     def _index(self, address: str) -> int:

@@ -11,5 +11,5 @@ EPOCH_MS = MIDNIGHT_MS + 10 * MINUTE_MS
 
 
 def small_settings(seed: int = 1, profile: Profile = Profile.NATURAL, epoch_ms: int = EPOCH_MS) -> WorldSettings:
-    """60 traders, 4 days."""
-    return WorldSettings(seed=seed, epoch_ms=epoch_ms, traders=60, history_days=4, profile=profile)
+    """60 traders, 2 days."""
+    return WorldSettings(seed=seed, epoch_ms=epoch_ms, traders=60, history_days=2, profile=profile)

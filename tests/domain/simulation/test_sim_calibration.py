@@ -183,7 +183,8 @@ def test_the_pool_holds_more_skill_than_the_leaderboards_top(judged: Judged) -> 
     assert len(pool) >= 30
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_herd_events_alone_give_almost_no_signal(seed: int) -> None:
     world = World(WorldSettings(seed=seed, epoch_ms=EPOCH_MS, history_days=35))
     source = WorldSource(world)
