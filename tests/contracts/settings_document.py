@@ -11,10 +11,11 @@ from sigmapilot_core.adapters.settings_schema import PREFIX
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 HEAD = """# Settings
 
-Environment variables, read once by `sigmapilot_core/adapters/settings.py`. A variable that starts with `SIGMAPILOT_` and
-is none of these, or a value that is not allowed, stops the start with one sentence; one that only looks like a parameter
-(`CONSENSUS_...`) is named at the start and ignored. Settings that contradict each other (an effective K that the least
-number of traders can never reach) stop the start as well. `sigmapilot settings` shows the values in force, secrets masked.
+Environment variables, read once by `sigmapilot_core/adapters/settings.py`. A variable that starts with `SIGMAPILOT_`
+and is none of these, or a value that is not allowed, stops the start with one sentence; one that only looks like a
+parameter (`CONSENSUS_...`) is named at the start and ignored. Settings that contradict each other (an effective K that
+the least number of traders can never reach) stop the start as well. `sigmapilot settings` shows the values in force,
+secrets masked.
 
 This file is generated: `python tests/contracts/settings_document.py`.
 """
