@@ -74,7 +74,7 @@ def summary(connection: sa.Connection, since: datetime) -> Iterator[str]:
     counts = {name: rows(query) for name, query in _COUNTS.items()}
     yield "  feed: " + ", ".join(f"{found[0][0] if found else 'unknown'} {name}" for name, found in counts.items())
     yield "  funnel: " + " -> ".join(f"{count} {name}" for name, count, _ in rows(_FUNNEL))
-    types = dict(rows(_TYPES))
+    types: dict[str, int] = {kind: int(count) for kind, count in rows(_TYPES)}
     yield (
         f"  {rows(_VOTES)[0][0]} votes led to {sum(types.values())} decisions: {types.get('signal', 0)} signals, "
         f"{types.get('skip', 0)} skipped, {types.get('risk_reject', 0)} rejected by risk"
