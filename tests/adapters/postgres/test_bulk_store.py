@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import bulk
 from sigmapilot_core.adapters.postgres.bulk import write_dicts, write_rows
-from sigmapilot_core.adapters.postgres.engine import create_engine
 
 TABLE = sa.Table(
     "bulk_trial",
@@ -32,12 +30,9 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def connection(pg_empty_url: str) -> Iterator[sa.Connection]:
-    engine = create_engine(pg_empty_url)
-    with engine.begin() as found:
-        TABLE.create(found)
-        yield found
-    engine.dispose()
+def connection(rolled_back: sa.Connection) -> sa.Connection:
+    TABLE.create(rolled_back)
+    return rolled_back
 
 
 @pytest.fixture(params=["arrays", "copy"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,6 @@ import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import decision_store
 from sigmapilot_core.adapters.postgres.decision_store import DECISIONS, OUTCOMES, MadeDecision
-from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.domain.consensus.chain import Damage, chain_of
 from sigmapilot_core.domain.consensus.inputs import DecisionInputs
 from sigmapilot_core.domain.consensus.outcome import ClosedReason, Followed, Outcome, follow
@@ -23,11 +21,8 @@ BTC = chain_of("BTC")
 
 
 @pytest.fixture
-def connection(pg_url: str) -> Iterator[sa.Connection]:
-    engine = create_engine(pg_url)
-    with engine.begin() as found:
-        yield found
-    engine.dispose()
+def connection(rolled_back: sa.Connection) -> sa.Connection:
+    return rolled_back
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import decision_store, execution_store
 from sigmapilot_core.adapters.postgres.decision_store import MadeDecision
-from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.domain.engine.outputs import DecisionMade
 from sigmapilot_core.domain.events import Direction
 from sigmapilot_core.domain.execution.desk import DeskState, OrderReport
@@ -41,11 +39,8 @@ REPORT = OrderReport(
 
 
 @pytest.fixture
-def connection(pg_url: str) -> Iterator[sa.Connection]:
-    engine = create_engine(pg_url)
-    with engine.begin() as found:
-        yield found
-    engine.dispose()
+def connection(rolled_back: sa.Connection) -> sa.Connection:
+    return rolled_back
 
 
 def test_an_order_is_stored_once_by_its_client_id(connection: sa.Connection) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import snapshot_store
-from sigmapilot_core.adapters.postgres.engine import create_engine
 from tests.domain.engine.engine_builders import POOL, snapshot, with_figures
 
 
 @pytest.fixture
-def connection(pg_url: str) -> Iterator[sa.Connection]:
-    engine = create_engine(pg_url)
-    with engine.begin() as found:
-        yield found
-    engine.dispose()
+def connection(rolled_back: sa.Connection) -> sa.Connection:
+    return rolled_back
 
 
 def test_a_snapshot_comes_back_as_it_was_published(connection: sa.Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import stream_store
-from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.schema.stream import dead_records, feed_gaps, stream_status, trades
 from sigmapilot_core.adapters.postgres.stream_store import AppliedFill
 from sigmapilot_core.domain.engine.outputs import EpisodeClosed, EpisodeOpened, FillStored
@@ -20,11 +18,8 @@ ALICE, BOB = POOL[:2]
 
 
 @pytest.fixture
-def connection(pg_url: str) -> Iterator[sa.Connection]:
-    engine = create_engine(pg_url)
-    with engine.begin() as found:
-        yield found
-    engine.dispose()
+def connection(rolled_back: sa.Connection) -> sa.Connection:
+    return rolled_back
 
 
 def lived() -> World:
