@@ -10,6 +10,7 @@ import structlog
 
 from sigmapilot_core.adapters.hyperliquid import subscriptions
 from sigmapilot_core.adapters.hyperliquid.feed import Feed, FeedStatus
+from sigmapilot_core.adapters.hyperliquid.messages import MalformedMessage
 from sigmapilot_core.adapters.hyperliquid.received import FrameKind, ReceivedFrame
 from sigmapilot_core.adapters.hyperliquid.subscriptions import Subscription
 from sigmapilot_core.adapters.journal.writer import Entry
@@ -24,6 +25,7 @@ TICK_MS = 250
 MAX_BATCH = 200
 MAX_BOOKS = 60
 IDLE_S = 0.02
+TOLD_EVERY_MS = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +68,8 @@ class FeedService:
         self._room = asyncio.Event()
         self._last_frame_ms: dict[str, int] = {}
         self._last_tick_ms = 0
+        self._malformed = 0
+        self._told_ms = 0
 
     def follow(self, coins: Iterable[str], with_books: Iterable[str]) -> None:
         """Change what is heard."""
@@ -125,6 +129,8 @@ class FeedService:
         for frame in frames:
             entries += self._tick_before(frame.received_ms)
             entries.append((frame.kind.value, frame.received_ms, frame.raw))
+            if isinstance(frame.parsed, MalformedMessage):
+                self._tell_of(frame.parsed, frame.received_ms)
             if frame.kind in (FrameKind.LIVE, FrameKind.HISTORY):
                 self._last_frame_ms[frame.connection] = frame.received_ms
                 self._frames.labels(frame.channel).inc()
@@ -133,6 +139,14 @@ class FeedService:
         if entries:
             await self._inputs.submit(entries)
         self._is_handing_over = False
+
+    def _tell_of(self, bad: MalformedMessage, now_ms: int) -> None:
+        """One sentence about frames that cannot be trusted, at most one a second, however many there are."""
+        self._malformed += 1
+        if now_ms - self._told_ms >= TOLD_EVERY_MS:
+            self._told_ms = now_ms
+            told = "a frame cannot be trusted; its coin is unknown until it was compared with the venue"
+            log.warning(told, coin=bad.coin, reason=bad.reason, so_far=self._malformed)
 
     def _tick_before(self, now_ms: int) -> list[Entry]:
         """A tick if one is due: time passes for the decision step even when nothing arrives."""
