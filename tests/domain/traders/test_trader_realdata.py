@@ -123,19 +123,20 @@ def test_primed_from_each_first_start_position_the_ledger_meets_those_the_record
 ) -> None:
     decimals = lots(exchange_fills)
     states: dict[tuple[str, str], ledger.LedgerState] = {}
-    met = missed = reported = 0
+    met = missed = above_one_lot = reported = 0
     for fill in exchange_fills:
         held = states.get((fill.user, fill.coin))
         assert fill.start_position is not None
         if held is not None:
             is_met = held.position == fill.start_position
             met, missed = met + is_met, missed + (not is_met)
+            above_one_lot += not ledger.is_same_position(held.position, fill.start_position, decimals[fill.coin])
         states[(fill.user, fill.coin)], change = ledger.step(held, fill, decimals[fill.coin])
         reported += change.is_gap
     # of the recording's 5,290 later fills 4,919 are of perps; the other 371 are spot, where a buy pays its fee in the
     # bought token and the balance moves without fills, so that no ledger of fills can follow it
     assert (met, met + missed) == (4_878, 4_919)
-    assert reported == missed, "every break is reported as a gap"
+    assert reported == above_one_lot, "every break of more than one lot is reported as a gap"
 
 
 def test_episodes_of_the_exchange_are_either_complete_or_not_learnt(exchange_fills: list[Fill]) -> None:
