@@ -63,7 +63,8 @@ class Worker:
             case events.SnapshotActivated(snapshot=snapshot):
                 self.snapshot_version = snapshot.version
                 if any(isinstance(output, outputs.TrackingChanged) for output in found):
-                    effects.tracked = (snapshot.slow.tracked, event.received_ms)
+                    followed = {*snapshot.slow.tracked, *(member.address for member in snapshot.slow.pool)}
+                    effects.tracked = (tuple(sorted(followed)), event.received_ms)
             case events.CoinReconciled(coin=coin):
                 effects.complete_coins.add(coin)
 

@@ -9,67 +9,16 @@ from typing import Any
 import orjson
 import pytest
 from stream_harness import trade
+from stream_inputs import begun, book_frame, story
 
 from sigmapilot_core.adapters.hyperliquid import encode
-from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_core.domain.engine.outputs import GapKind
-from sigmapilot_core.domain.events import Book
-from sigmapilot_core.domain.snapshot import ModelSnapshot, to_json
-from sigmapilot_stream.decode import ACCOUNT, LOST, PRIMED, RECONCILED, SNAPSHOT, TICK, primed_payload
+from sigmapilot_core.domain.snapshot import to_json
+from sigmapilot_stream.decode import LOST, PRIMED, RECONCILED, SNAPSHOT, primed_payload
 from sigmapilot_stream.effects import Effects
 from sigmapilot_stream.records import InputRecord
 from sigmapilot_stream.worker import Worker
-from tests.domain.engine.engine_builders import POOL, T0, account, book, snapshot
-
-
-class Inputs:
-    """Inputs in the order in which they would stand in the journal."""
-
-    def __init__(self) -> None:
-        self.records: list[InputRecord] = []
-
-    def add(self, kind: str, after_ms: int, payload: Any) -> None:
-        body = payload if isinstance(payload, bytes) else orjson.dumps(payload)
-        self.records.append(InputRecord(len(self.records), kind, T0 + after_ms, body))
-
-    def frame(self, after_ms: int, frame: Any, kind: str = "live") -> None:
-        self.add(kind, after_ms, frame)
-
-    def trades(self, after_ms: int, *trades: Any, kind: str = "live") -> None:
-        self.add(kind, after_ms, encode.trades_frame(trades))
-
-    def book(self, after_ms: int, **changes: Any) -> None:
-        self.add("live", after_ms, encode.frame("l2Book", encode.book(replace_times(book(), after_ms), 5) | changes))
-
-    def tick(self, after_ms: int) -> None:
-        link = {"name": "c0", "coins": ["BTC"], "book_coins": ["BTC"], "last_frame_ms": T0 + after_ms}
-        self.add(TICK, after_ms, {"connections": [link]})
-
-
-def replace_times(found: Book, after_ms: int) -> Book:
-    return replace(found, time_ms=T0 + after_ms, received_ms=T0 + after_ms)
-
-
-def begun(model: ModelSnapshot | None = None) -> Inputs:
-    """A model is in force and its pool is primed and flat."""
-    inputs = Inputs()
-    inputs.add(SNAPSHOT, 0, to_json(model or snapshot()).encode())
-    for user in POOL:
-        inputs.add(PRIMED, 10, primed_payload(user, T0, ()))
-    return inputs
-
-
-def story(until_ms: int = 4_000) -> Inputs:
-    """Three traders buy a second apart with everything fresh; the third makes it a signal."""
-    inputs = begun()
-    for n, user in enumerate(POOL[:3], start=1):
-        at = 1_000 * n
-        inputs.add(ACCOUNT, at, canonical_json(account(T0 + at)).encode())
-        inputs.book(at)
-        inputs.tick(at)
-        inputs.trades(at + 50, trade(n, at, user))
-    inputs.tick(until_ms)
-    return inputs
+from tests.domain.engine.engine_builders import POOL, T0, snapshot
 
 
 def run(records: Sequence[InputRecord], size: int = 1_000) -> list[Effects]:
@@ -169,8 +118,8 @@ def test_a_trade_that_cannot_be_trusted_makes_its_coin_unknown(bad: dict[str, An
 )
 def test_a_book_that_cannot_be_trusted_is_not_used(change: dict[str, Any]) -> None:
     inputs = story()
-    body = encode.frame("l2Book", encode.book(replace_times(book(), 3_010), 5) | change)
-    inputs.records.insert(-2, InputRecord(1_000, "live", T0 + 3_010, orjson.dumps(body)))
+    body = orjson.dumps(book_frame(3_010, **change))
+    inputs.records.insert(-2, InputRecord(1_000, "live", T0 + 3_010, body))
     effects = one(inputs.records)
     assert types(effects) == ["skip", "skip", "skip"]
     assert [gap.coin for gap in effects.gaps] == ["BTC"]
