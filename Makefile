@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # full length by hand; continuous integration runs minutes
 SOAK_MINUTES ?= 30
 
-.PHONY: setup demo live test check lint types bench soak browser kafka realdata slow lock clean audit
+.PHONY: setup demo live test check lint types bench soak browser kafka realdata slow e2e lock clean audit
 
 setup: $(STAMP)
 
@@ -37,7 +37,11 @@ types: setup
 	$(BIN)/mypy
 
 slow: setup
-	$(BIN)/pytest -m slow --timeout 900
+	$(BIN)/pytest -m slow --timeout 900 --ignore tests/e2e
+
+# one running demo, from start to end: runbook, page, kill -9, orderly end
+e2e: setup
+	$(BIN)/pytest -m slow --timeout 900 tests/e2e
 
 realdata: setup
 	$(BIN)/pytest -m realdata --timeout 600
