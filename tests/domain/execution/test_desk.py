@@ -262,7 +262,7 @@ def test_equity_is_what_was_paid_in_plus_the_results_of_all_trips(path: list[tup
             found += desk.on_signal(signal, book(mid), NOW + step)
         results += result_of(found)
     if desk.trips:
-        results += result_of(desk.on_opposite("BTC", Decimal(100_000), NOW + 99))
+        results += result_of(desk.on_opposite("BTC", Decimal(path[-1][0]), NOW + 99))
     assert desk.trips == ()
     assert desk.snapshot().cash_usd == CASH + results
 
