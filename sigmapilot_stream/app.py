@@ -54,3 +54,11 @@ async def start(app: faust.App) -> None:
     """Start the agents. Streams wait until flow is resumed, which Kafka would do at the first assignment."""
     await app.start()
     app.flow_control.resume()
+
+
+async def stop(app: faust.App) -> None:
+    """Stop the agents, and close the event loop that Faust made for the thread of a consumer it never started."""
+    await app.stop()
+    thread: Any = getattr(app.consumer, "_thread", None)
+    if thread is not None:
+        thread.thread_loop.close()

@@ -55,6 +55,7 @@ class Stream:
         self._batches = faust_app.local_channel(self.app, INPUT_BATCHES)
         self._intents = faust_app.local_channel(self.app, INTENTS)
         self._intended = 0
+        self.port: int | None = None
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         self.worker = Worker(PARTITION, clock.now_ms)
@@ -99,12 +100,12 @@ class Stream:
         await faust_app.start(self.app)
         ports, registry = self._world.settings.ports, self._world.registry
         try:
-            async with web.serving(self.health.missing, registry, ports.stream_metrics):
+            async with web.serving(self.health.missing, registry, ports.stream_metrics) as self.port:
                 await self._catch_up(before)
                 await self._services(stop)
         finally:
             await self._drain()
-            await self.app.stop()
+            await faust_app.stop(self.app)
 
     @property
     def is_idle(self) -> bool:

@@ -39,9 +39,10 @@ from tests.domain.engine.engine_builders import MARKET_MAKER, POOL, T0, snapshot
 BTC = AssetSpec("BTC", 5, 50)
 ETH = AssetSpec("ETH", 4, 25)
 PX = Decimal(50_000)
-BLOCK_MS = 100
+STEP_MS = 500
 DELAY_MS = 50
 DEADLINE_S = 20.0
+QUIET_TURNS = 50
 UNLIMITED = EmulatorConfig(stepped=True, limits=LimitConfig(enabled=False))
 
 T = TypeVar("T")
@@ -124,19 +125,22 @@ class Running:
             self.task.result()
             raise AssertionError("the stream has ended")
 
-    async def play(self, to_ms: int) -> None:
-        """Let the venue live until `to_ms` after the start, block by block, and everything it brings be handled."""
-        for at_ms in range(self.emulator.parts().venue.now_ms + BLOCK_MS, T0 + to_ms + 1, BLOCK_MS):
+    async def play(self, to_ms: int, step_ms: int = STEP_MS) -> None:
+        """Let the venue live until `to_ms` after the start; what each step brings is handled before the next."""
+        begin = self.emulator.parts().venue.now_ms
+        for at_ms in (*range(begin + step_ms, T0 + to_ms, step_ms), T0 + to_ms):
             self.clock.advance_to(at_ms + DELAY_MS)
             await self.emulator.advance(at_ms)
             await self.emulator.parts().feed.publisher.wait_for_consumers(DEADLINE_S)
             await self.settled()
 
     async def settled(self) -> None:
-        """Until everything received is decided, written and executed."""
-        stream = self.stream
-        for _ in range(3):  # the last frames may still be on their way from the socket
+        """Until everything the venue has sent is received, decided, written and executed."""
+        stream, quiet, seen = self.stream, 0, -1
+        while quiet < QUIET_TURNS:  # venue and feed live in this loop: what is on its way arrives within a few turns
             await asyncio.sleep(0)
+            frames = stream.feed.status().counts.get("frames", 0)
+            quiet, seen = (quiet + 1, seen) if frames == seen else (0, frames)
         await stream.feed.emptied()
         await until("everything is handled", lambda: self.task.done() or stream.is_idle)
         self.still_runs()
