@@ -119,9 +119,7 @@ def _control(record: InputRecord) -> Iterator[events.Event]:
     match record.kind:
         case "tick":
             for link in body["connections"]:
-                yield events.FeedStatus(
-                    link["name"], tuple(link["coins"]), tuple(link["book_coins"]), link["last_frame_ms"], at, seq
-                )
+                yield _status(link, at, seq)
         case "primed":
             yield events.PositionsPrimed(body["user"], _positions(body["positions"]), body["as_of_ms"], at, seq)
         case "lost":
@@ -130,6 +128,11 @@ def _control(record: InputRecord) -> Iterator[events.Event]:
             yield events.CoinReconciled(body["coin"], at, seq)
         case _:
             raise UnreadableInputError(f"input {record.seq} has the unknown kind {record.kind!r}")
+
+
+def _status(link: dict[str, Any], received_ms: int, seq: int) -> events.FeedStatus:
+    coins, books, unheard = (tuple(link.get(name, ())) for name in ("coins", "book_coins", "unheard"))
+    return events.FeedStatus(link["name"], coins, books, link["last_frame_ms"], received_ms, seq, unheard)
 
 
 def _positions(rows: list[dict[str, str]]) -> tuple[Position, ...]:

@@ -158,10 +158,11 @@ class FeedService:
         ]
 
     def _link(self, name: str) -> dict[str, object]:
-        coins = self.feed.coins_of(name)
+        coins, unheard = self.feed.coins_of(name)
         return {
             "name": name,
             "coins": coins,
+            "unheard": unheard,
             "book_coins": [coin for coin in coins if coin in self.book_coins],
             "last_frame_ms": self._last_frame_ms[name],
         }

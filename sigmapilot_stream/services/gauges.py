@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sigmapilot_core.adapters.hyperliquid.connection import LinkState
 from sigmapilot_core.adapters.hyperliquid.limiter import Limiter
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.domain.engine.coin import CoinState
@@ -13,6 +14,7 @@ from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.snapshots import SnapshotService
 
 SNAPSHOT_LIMIT_S = 3600.0
+SET_ASIDE = ("duplicates", "ignored", "malformed", "empty", "unknown", "errors")
 
 
 class Gauges:
@@ -54,7 +56,15 @@ class Gauges:
         m, last = self._metrics, self._feed.last_frame_ms
         if last is not None:
             m.sigmapilot_feed_silence_seconds.set(max(0.0, (now - last) / 1000))
-        connections = self._feed.status().connections
+        status = self._feed.status()
+        if status.clock_offset_ms is not None:
+            m.sigmapilot_venue_clock_offset_seconds.set(status.clock_offset_ms / 1000)
+        m.sigmapilot_subscriptions_not_covered.set(len(status.not_covered))
+        for reason in SET_ASIDE:
+            m.sigmapilot_feed_set_aside_total.labels(reason).inc(self._grown(reason, status.counts.get(reason, 0)))
+        connections = status.connections
+        m.sigmapilot_subscriptions_refused.set(sum(len(link.refused) for link in connections))
+        m.sigmapilot_feed_connections.set(sum(link.state == LinkState.LIVE for link in connections))
         m.sigmapilot_feed_reconnects_total.inc(
             self._grown("connects", sum(max(0, link.connects - 1) for link in connections))
         )

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from sigmapilot_core.adapters.postgres import stream_store
+from sigmapilot_core.domain.consensus.inputs import MAX_CLOCK_OFFSET_S
 from sigmapilot_core.domain.engine.coin import CoinState
 from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
@@ -98,6 +99,7 @@ class HealthService:
         status = {
             "heartbeat": _row(not missing, now, HEARTBEAT_LIMIT_S, "; ".join(missing) or "ready"),
             "feed": _row(feed.is_live, self._feed.last_frame_ms, self._limits.feed_s, feed.last_error or "connected"),
+            "clock": self._clock_row(feed.clock_offset_ms),
             "frames": self._rate("frames", counts.get("frames", 0), f"{counts.get('malformed', 0)} malformed"),
             "fills": self._rate("fills", counters.fills, f"{counters.duplicate} duplicates"),
             "lag": _row(feed.queued, now, None, f"input {self._decide.handled_seq} committed"),
@@ -113,6 +115,14 @@ class HealthService:
             told = "the recording has ended" if self.has_ended else "the recording plays"
             status["ended"] = _row(self.has_ended, now, None, told)
         return status
+
+    def _clock_row(self, offset_ms: int | None) -> Row:
+        """How far the venue's clock is from ours, beyond which nothing is decided."""
+        now = self._clock.now_ms()
+        offset_s = None if offset_ms is None else offset_ms / 1000
+        is_off = offset_s is not None and abs(offset_s) > MAX_CLOCK_OFFSET_S
+        told = f"nothing is decided beyond {MAX_CLOCK_OFFSET_S:g} s" if is_off else "seconds our clock is ahead"
+        return _row(offset_s, now, None, told)
 
     def _rate(self, name: str, total: int, detail: str) -> Row:
         """Events a second over the last ten reports, and how many there were in all."""
@@ -141,7 +151,7 @@ class HealthService:
             "unknown_reason": state.unknown_reason,
             "inputs": [
                 book_age,
-                self._age("feed", state.connection.last_frame_ms, self._limits.feed_s),
+                self._age("feed", state.feed_last_frame_ms, self._limits.feed_s),
                 self._age("volatility", computed_ms, self._limits.volatility_computed_s),
             ],
         }

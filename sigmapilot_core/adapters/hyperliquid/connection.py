@@ -118,6 +118,12 @@ class Connection:
         """Coins this connection carries."""
         return tuple(dict.fromkeys(s.coin for s in self.ledger.wanted.values() if s.coin is not None))
 
+    def heard_coins(self) -> frozenset[str]:
+        """Coins whose trades the venue has promised on the open connection: none while there is none."""
+        if self._state not in (LinkState.SUBSCRIBING, LinkState.LIVE):
+            return frozenset()
+        return frozenset(s.coin for s in self.ledger.acked.values() if s.type == "trades" and s.coin is not None)
+
     def status(self) -> ConnectionStatus:
         """A snapshot for metrics."""
         ledger, now, alive = self.ledger, self._pace.now(), self.liveness

@@ -135,10 +135,13 @@ class Feed:
             clock_offset_ms=self._intake.clock_offset_ms(),
         )
 
-    def coins_of(self, connection: str) -> list[str]:
-        """Coins that a connection carries, sorted."""
+    def coins_of(self, connection: str) -> tuple[list[str], list[str]]:
+        """Coins of a connection, sorted: those whose trades it hears, and those it should hear and does not."""
         found = self._connections.get(connection)
-        return [] if found is None else sorted(found.coins())
+        if found is None:
+            return [], []
+        heard = found.heard_coins()
+        return sorted(heard), sorted(set(found.coins()) - heard)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -18,17 +18,19 @@ NO_ANSWER = "no answer"
 class SubscriptionLedger:
     """Wanted, sent, acknowledged and refused subscriptions of one connection.
 
-    A subscription without an answer is sent again up to `attempts` times and then given up for this session; a
-    refusal stays until it is no longer wanted.
+    A subscription without an answer is sent again up to `attempts` times, then given up and tried again every
+    `retry_after_s`; a refusal stays until it is no longer wanted.
     """
 
     ack_timeout_s: float
     attempts: int
+    retry_after_s: float = 60.0
     wanted: dict[SubscriptionKey, Subscription] = field(default_factory=dict)
     pending: dict[SubscriptionKey, tuple[Subscription, float]] = field(default_factory=dict)
     acked: dict[SubscriptionKey, Subscription] = field(default_factory=dict)
     refused: dict[SubscriptionKey, str] = field(default_factory=dict)
     _tries: dict[SubscriptionKey, int] = field(default_factory=dict)
+    _given_up_at: dict[SubscriptionKey, float] = field(default_factory=dict)
 
     def want(self, subscriptions: Iterable[Subscription]) -> None:
         """Replace the wanted set."""
@@ -40,6 +42,7 @@ class SubscriptionLedger:
         self.pending.clear()
         self.acked.clear()
         self._tries.clear()
+        self._given_up_at.clear()
         self.refused = {key: why for key, why in self.refused.items() if why != NO_ANSWER}
 
     def next_request(self) -> tuple[str, Subscription] | None:
@@ -81,13 +84,20 @@ class SubscriptionLedger:
                 self._refuse(waiting, error.text)
 
     def overdue(self, now: float) -> int:
-        """Take back what was not answered in time, to be sent again or given up; returns how many."""
+        """Take back what was not answered in time, to be sent again or given up, and what was given up long enough
+        ago to be tried again; returns how many."""
         late = [key for key, (_, at) in self.pending.items() if now - at > self.ack_timeout_s]
         for key in late:
             del self.pending[key]
             if self._tries.get(key, 0) >= self.attempts:
                 self.refused[key] = NO_ANSWER
-        return len(late)
+                self._given_up_at[key] = now
+        again = [key for key, at in self._given_up_at.items() if now - at > self.retry_after_s]
+        for key in again:
+            del self._given_up_at[key]
+            if self.refused.get(key) == NO_ANSWER:
+                del self.refused[key]
+        return len(late) + len(again)
 
     def is_complete(self) -> bool:
         """True when everything wanted is acknowledged or refused."""

@@ -42,14 +42,16 @@ class Change(IntEnum):
 class CoinState:
     """Mutable state of one coin.
 
-    `watermark_ms` is the newest exchange time seen, or a timer's deadline. `seen` holds trades by (time, tid), `halves`
-    fills that came through an account's own channel by (user, time, tid).
+    `is_heard` is False while no connection carries its trades: frames of other coins or books on the same connection
+    then say nothing about it. `watermark_ms` is the newest exchange time seen, or a timer's deadline. `seen` holds
+    trades by (time, tid), `halves` fills that came through an account's own channel by (user, time, tid).
     """
 
     coin: str
     figures: AssetFigures
     vote_set: VoteSet
     connection: Connection = field(default_factory=Connection)
+    is_heard: bool = True
     is_book_subscribed: bool = True
     book: Book | None = None
     context: AssetContext | None = None
@@ -83,6 +85,11 @@ class CoinState:
     def stop_fraction(self) -> float | None:
         """Stop fraction in force, without the regime's factor."""
         return self.figures.volatility.stop_fraction if self.figures.volatility else None
+
+    @property
+    def feed_last_frame_ms(self) -> int | None:
+        """When the connection that carries its trades spoke last; None while none does."""
+        return self.connection.last_frame_ms if self.is_heard else None
 
     @property
     def funding(self) -> tuple[float | None, int | None]:

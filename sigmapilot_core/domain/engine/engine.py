@@ -205,7 +205,11 @@ class Engine:
             state = self._core.coins.get(coin)
             if state is not None:
                 state.connection = connection
+                state.is_heard = True
                 state.is_book_subscribed = coin in books
+        for coin in event.unheard:
+            if (state := self._core.coins.get(coin)) is not None:
+                state.is_heard = False
 
     def _on_gap(self, event: GapReported, out: list[Output]) -> None:
         if event.coin is not None:

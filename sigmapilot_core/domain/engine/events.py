@@ -143,7 +143,9 @@ class AccountUpdated:
 
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """Which coins a connection carries, which of them with books, and when its last frame of any kind came."""
+    """Which coins a connection hears, which of them with books, and when its last frame of any kind came; `unheard` are
+    coins whose trades it should carry and does not.
+    """
 
     connection: str
     coins: tuple[str, ...]
@@ -151,6 +153,7 @@ class FeedStatus:
     last_frame_ms: int | None
     received_ms: int
     seq: int
+    unheard: tuple[str, ...] = ()
 
     @property
     def now_ms(self) -> int:

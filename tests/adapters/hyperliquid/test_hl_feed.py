@@ -125,7 +125,9 @@ async def test_a_connection_the_venue_closes_is_opened_again(code):
         await venue.peers[0].socket.close(code, "Inactive")
         down = await stream.link()
         assert (down.is_up, down.reason) == (False, f"closed {code} Inactive")
+        assert feed.coins_of("coins-0") == ([], ["BTC"])
         assert (await stream.link()).is_up
+        assert feed.coins_of("coins-0") == (["BTC"], [])
         assert len(venue.peers) == 2
         assert feed.status().connections[0].losses == 1
 
@@ -194,7 +196,7 @@ async def test_a_frozen_channel_ends_the_connection_although_pongs_arrive():
         assert (await stream.link()).reason.startswith("bbo silent")
 
 
-async def test_a_subscribe_without_an_answer_is_sent_again_and_then_given_up_without_ending_the_others():
+async def test_a_subscribe_without_an_answer_is_sent_again_and_then_given_up_for_a_minute_without_ending_the_others():
     pace = ManualPace()
     async with running_venue() as venue:
         venue.answer = lambda _peer, request: is_subscribe(request) and request["subscription"]["coin"] == "NEW"
@@ -209,6 +211,14 @@ async def test_a_subscribe_without_an_answer_is_sent_again_and_then_given_up_wit
             status = feed.status().connections[0]
             assert status.refused == {"NEW/trades": "no answer"}
             assert (status.acked, len(venue.peers)) == (1, 1)
+            assert feed.coins_of("coins-0") == (["BTC"], ["NEW"])
+            venue.answer = lambda _peer, _request: False
+            await pace.advance(49)
+            await venue.until(lambda: len(venue.asked("ping")) >= 2)
+            await pace.advance(13)  # a minute after it was given up it is asked for again
+            await venue.until(lambda: len(venue.asked("subscribe")) == 5)
+            await _until(lambda: feed.coins_of("coins-0") == (["BTC", "NEW"], []))
+            assert len(venue.peers) == 1
 
 
 async def test_a_venue_that_never_says_anything_is_left():

@@ -291,3 +291,19 @@ def test_a_trader_who_is_not_followed_costs_nothing() -> None:
     world = World.ready()
     world.fill(MARKET_MAKER, "buy")
     assert world.engine.counters.fills == 0
+
+
+def test_a_coin_whose_trades_are_not_heard_is_not_decided_on_whatever_its_books_say() -> None:
+    world = World.ready()
+    at = (world.now_ms, world.now_ms)
+    world.apply(FeedStatus("c0", (), (), *at, world.next_seq(), unheard=("BTC",)))
+    for user in POOL[:3]:
+        world.now_ms += 1000
+        world.apply(BookUpdated(book(at_ms=world.now_ms), world.next_seq()))
+        world.apply(AccountUpdated(account(world.now_ms), world.now_ms, world.next_seq()))
+        world.fill(user, "buy")
+    unheard = world.said(DecisionMade)[-1].decision
+    heard_again = world.consensus(users=POOL[3:4]).decision
+    gates = [next(g for g in made.gates if g.name == "inputs_fresh") for made in (unheard, heard_again)]
+    assert [gate.passed for gate in gates] == [None, True]
+    assert "feed: not known" in gates[0].detail
