@@ -17,7 +17,6 @@ from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.settings import Settings, export_libpq, load_settings
 from sigmapilot_core.ports import Clock
 
-BATCH_SHARE = 0.4
 DBT = str(Path(sys.executable).parent / "dbt")  # of this environment, whatever PATH says
 
 
@@ -31,16 +30,13 @@ def platform_from_settings(settings: Settings | None = None) -> Platform:
         params=settings.params,
         engine=create_engine(settings.database_url.get_secret_value()),
         clock=clock,
-        open_venue=lambda: HttpVenueReader(settings.venue.api, batch_weight(settings), clock.now_ms),
+        open_venue=lambda: HttpVenueReader(
+            settings.venue.api, settings.request_weight_per_minute, clock.now_ms, settings.budget_dir
+        ),
         leaderboard=leaderboard_source(settings),
         data_dir=settings.mode_dir,
         retention_months=settings.retention.database_months,
     )
-
-
-def batch_weight(settings: Settings) -> int:
-    """The assets' share of the address's request weight; the rest is the stream's, whose needs are urgent."""
-    return int(settings.request_weight_per_minute * BATCH_SHARE)
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -25,6 +25,7 @@ from sigmapilot_core.adapters.hyperliquid.limiter import Limiter, LimiterParams,
 from sigmapilot_core.adapters.hyperliquid.liveness import LivenessParams
 from sigmapilot_core.adapters.hyperliquid.pacing import LoopPace, Pace
 from sigmapilot_core.adapters.hyperliquid.rest import Info, RestParams
+from sigmapilot_core.adapters.hyperliquid.shared_window import SharedWindow, budget_params, budget_path
 from sigmapilot_core.adapters.journal.writer import JournalWriter
 from sigmapilot_core.adapters.metrics import Metrics, add_process_metrics
 from sigmapilot_core.adapters.postgres import execution_store
@@ -39,7 +40,6 @@ from sigmapilot_stream.inputs import Inputs
 from sigmapilot_stream.records import ReportRecord
 
 PARTITION = "0"
-STREAM_SHARE = 0.6
 
 log = structlog.get_logger(__name__)
 
@@ -82,8 +82,9 @@ async def outside(settings: Settings) -> Outside:
     recorded = await _emulator_status(settings) if settings.mode.kind == "recording" else None
     clock: Clock = SystemClock() if recorded is None else FeedClock(int(recorded["now_ms"]))
     rng = random.Random(clock.now_ms())
-    weight = int(settings.request_weight_per_minute * STREAM_SHARE)
-    limiter = Limiter(LimiterParams(limit=weight, margin=weight // 8), pace, rng)
+    limits = budget_params(settings.request_weight_per_minute)
+    budget = SharedWindow(budget_path(settings.budget_dir, settings.venue.api), limits, rng)
+    limiter = Limiter(limits, pace, rng, budget)
     info = Info(RestParams(settings.venue.api), limiter)
     return Outside(
         settings=settings,
@@ -93,18 +94,23 @@ async def outside(settings: Settings) -> Outside:
         clock=clock,
         limiter=limiter,
         info=info,
-        feed=feed_of(settings.venue.ws, clock, pace, rng),
+        feed=feed_of(settings, clock, pace, rng),
         journal=JournalWriter(settings.journal_dir, PARTITION, time.monotonic),
         assets=await _assets(info, clock),
         other_coins=() if recorded is None else tuple(recorded["other_coins"]),
     )
 
 
-def feed_of(url: str, clock: Clock, pace: Pace, rng: random.Random) -> Feed:
-    """The feed of a venue. Where the feed is the clock no trade can be older than the moment we subscribed, and
-    silence means nothing: the recording waits until we are ready."""
+def feed_of(settings: Settings, clock: Clock, pace: Pace, rng: random.Random) -> Feed:
+    """The feed of a venue; how often it may connect is counted over all processes of the machine. Where the feed is
+    the clock no trade can be older than the moment we subscribed, and silence means nothing: the recording waits until
+    we are ready."""
+    url = settings.venue.ws
     if not isinstance(clock, FeedClock):
-        return Feed(FeedParams(ConnectionParams(url)), clock, pace, rng)
+        params = FeedParams(ConnectionParams(url))
+        limits = LimiterParams(limit=params.connects_per_minute, margin=0)
+        connects = SharedWindow(budget_path(settings.budget_dir, url, "connects"), limits, rng)
+        return Feed(params, clock, pace, rng, Limiter(limits, pace, rng, connects))
     patient = ConnectionParams(url, liveness=LivenessParams(stale_after_s={}))
     return EmulatedFeed(FeedParams(patient, replay_margin_ms=0), clock, pace, rng)
 

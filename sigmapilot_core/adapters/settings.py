@@ -113,6 +113,11 @@ class Settings:
         return self.mode_dir / "dagster"
 
     @property
+    def budget_dir(self) -> Path:
+        """Folder of the budgets that all processes of this machine share, whatever their mode."""
+        return self.home / "budget"
+
+    @property
     def backups_dir(self) -> Path:
         return self.home / "backups"
 

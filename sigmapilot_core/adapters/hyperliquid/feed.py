@@ -70,9 +70,12 @@ class FeedStatus:
 
 
 class Feed:
-    """Use as `async with Feed(...) as feed`, set `want`, iterate `frames`."""
+    """Use as `async with Feed(...) as feed`, set `want`, iterate `frames`. `connects` counts new connections, over all
+    processes of the address where it is shared."""
 
-    def __init__(self, params: FeedParams, clock: Clock, pace: Pace, rng: random.Random) -> None:
+    def __init__(
+        self, params: FeedParams, clock: Clock, pace: Pace, rng: random.Random, connects: Limiter | None = None
+    ) -> None:
         self._clock = clock
         self._pace = pace
         self._params = params
@@ -82,7 +85,7 @@ class Feed:
         self._not_covered: tuple[Subscription, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._fault: BaseException | None = None
-        gate = Limiter(LimiterParams(limit=params.connects_per_minute, margin=0), pace, rng)
+        gate = connects or Limiter(LimiterParams(limit=params.connects_per_minute, margin=0), pace, rng)
         hooks = Hooks(self._receive, self._subscribing, self._link, lambda: gate.acquire(1, Priority.EXIT))
         sending = Spacing(params.sends_per_s, pace)
         names = [*(f"coins-{n}" for n in range(params.coin_connections)), USERS]

@@ -1,8 +1,8 @@
 """One weighted request budget per network address (spec section 4.1).
 
 The venue allows 1200 weight in any 60 seconds. Exits may use all of it; everything else leaves a margin, so that an
-exit never waits behind reading. After a 429 everything but exits pauses. Several processes on one address each get
-their own limiter with a share of the limit.
+exit never waits behind reading. After a 429 everything but exits pauses. The window is of one process
+(`WeightWindow`) or of all processes of the machine (`shared_window.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Protocol
 
 from sigmapilot_core.adapters.hyperliquid.pacing import Pace
 
 _RECHECK_S = 1.0  # a correction may free weight while the head of the queue sleeps
 
-_LEAST_S = 1e-6  # a remainder of rounding must still move the clock
+LEAST_S = 1e-6  # a remainder of rounding must still move the clock
 
 
 class Priority(IntEnum):
@@ -49,7 +50,7 @@ class LimiterParams:
     pause_s: tuple[float, float] = (5.0, 30.0)
     shares: Mapping[Priority, float] = field(
         default_factory=lambda: MappingProxyType(
-            {Priority.OWN_ORDER: 1.0, Priority.OWN_STATE: 0.95, Priority.PRIMING: 0.85, Priority.BACKFILL: 0.75}
+            {Priority.OWN_ORDER: 1.0, Priority.OWN_STATE: 0.98, Priority.PRIMING: 0.95, Priority.BACKFILL: 0.75}
         )
     )
 
@@ -70,6 +71,49 @@ class Ticket:
 
     at: float
     weight: int
+
+
+@dataclass(slots=True)
+class Place:
+    """Where one request stands in the queue that processes share: since when it waits, its number and its owner.
+    `busy` counts the times the window could not be looked at."""
+
+    since: float | None = None
+    number: int | None = None
+    owner: int = 0
+    busy: int = 0
+
+
+class Window(Protocol):
+    """What a limiter asks of its window; instants are those of a clock that never jumps."""
+
+    params: LimiterParams
+    granted: int
+    throttled: int
+
+    def used(self, now: float) -> int:
+        """Weight charged in the window that ends now."""
+        ...
+
+    def paused_s(self, now: float) -> float:
+        """Seconds the pause after a 429 still lasts."""
+        ...
+
+    def take(self, weight: int, priority: Priority, now: float, place: Place) -> Ticket | float:
+        """Charge the weight, or the seconds until it may be tried again. ValueError if it can never fit."""
+        ...
+
+    def leave(self, place: Place) -> None:
+        """The request no longer waits."""
+        ...
+
+    def correct(self, ticket: Ticket, actual: int, now: float) -> None:
+        """Replace the estimate by the weight the reply turned out to cost."""
+        ...
+
+    def throttle(self, now: float, retry_after_s: float | None = None) -> float:
+        """After a 429: pause all but exits; returns the pause."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +163,16 @@ class WeightWindow:
         for ticket in self._tickets:
             excess -= ticket.weight
             if excess <= 0:
-                return max(paused, ticket.at + self.params.window_s - now, _LEAST_S)
+                return max(paused, ticket.at + self.params.window_s - now, LEAST_S)
         return max(paused, self.params.window_s)
+
+    def take(self, weight: int, priority: Priority, now: float, place: Place) -> Ticket | float:
+        """Charge the weight, or the seconds until it may be tried again."""
+        delay = self.wait_s(weight, priority, now)
+        return delay if delay > 0 else self.charge(weight, now)
+
+    def leave(self, place: Place) -> None:
+        """One process has one queue: nothing to give up."""
 
     def charge(self, weight: int, now: float) -> Ticket:
         """Book a request that is sent now."""
@@ -146,10 +198,13 @@ class WeightWindow:
 
 
 class Limiter:
-    """The window shared by the coroutines of one process: strict priorities, first come first served within one."""
+    """The window shared by the coroutines of one process: strict priorities, first come first served within one.
 
-    def __init__(self, params: LimiterParams, pace: Pace, rng: random.Random) -> None:
-        self.window = WeightWindow(params, rng)
+    `window` is one that other processes share; without one it is the limiter's own.
+    """
+
+    def __init__(self, params: LimiterParams, pace: Pace, rng: random.Random, window: Window | None = None) -> None:
+        self.window: Window = window or WeightWindow(params, rng)
         self._waited = 0
         self._pace = pace
         self._order = itertools.count()
@@ -159,20 +214,22 @@ class Limiter:
         """Wait for room, then charge `weight`. Cancelling gives the place up."""
         entry = (priority, next(self._order), asyncio.Event())
         heapq.heappush(self._queue, entry)
-        has_waited = False
+        has_waited, place = False, Place()
         try:
             while True:
                 if self._queue[0] is not entry:
+                    self.window.leave(place)
                     await entry[2].wait()
                     entry[2].clear()
                     continue
-                delay = self.window.wait_s(weight, priority, self._pace.now())
-                if delay <= 0:
-                    return self.window.charge(weight, self._pace.now())
+                taken = self.window.take(weight, priority, self._pace.now(), place)
+                if isinstance(taken, Ticket):
+                    return taken
                 self._waited += not has_waited
                 has_waited = True
-                await self._pace.sleep(min(delay, _RECHECK_S))
+                await self._pace.sleep(min(taken, _RECHECK_S))
         finally:
+            self.window.leave(place)
             self._queue.remove(entry)
             heapq.heapify(self._queue)
             if self._queue:
@@ -200,21 +257,31 @@ class SyncLimiter:
     """The same window for threads, as batch jobs use it; `now` and `sleep` are injected (seconds, never jumping)."""
 
     def __init__(
-        self, params: LimiterParams, now: Callable[[], float], sleep: Callable[[float], None], rng: random.Random
+        self,
+        params: LimiterParams,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+        rng: random.Random,
+        window: Window | None = None,
     ) -> None:
-        self.window = WeightWindow(params, rng)
+        self.window: Window = window or WeightWindow(params, rng)
         self._now = now
         self._sleep = sleep
         self._lock = threading.Lock()
 
     def acquire(self, weight: int, priority: Priority) -> Ticket:
         """Block until there is room, then charge `weight`."""
-        while True:
+        place = Place()
+        try:
+            while True:
+                with self._lock:
+                    taken = self.window.take(weight, priority, self._now(), place)
+                if isinstance(taken, Ticket):
+                    return taken
+                self._sleep(min(taken, _RECHECK_S))
+        finally:
             with self._lock:
-                delay = self.window.wait_s(weight, priority, self._now())
-                if delay <= 0:
-                    return self.window.charge(weight, self._now())
-            self._sleep(min(delay, _RECHECK_S))
+                self.window.leave(place)
 
     def correct(self, ticket: Ticket, actual: int) -> None:
         """Replace the estimate by the true weight."""

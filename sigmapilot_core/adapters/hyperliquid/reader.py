@@ -6,25 +6,32 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 import httpx
 
 from sigmapilot_core.adapters.hyperliquid import calls, histories
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage, VenueError
-from sigmapilot_core.adapters.hyperliquid.limiter import LimiterParams, SyncLimiter
+from sigmapilot_core.adapters.hyperliquid.limiter import Priority, SyncLimiter
 from sigmapilot_core.adapters.hyperliquid.rest import RestParams, SyncInfo
+from sigmapilot_core.adapters.hyperliquid.shared_window import SharedWindow, budget_params, budget_path
 from sigmapilot_core.domain.events import Bar, Fill
 from sigmapilot_core.ports import SubAccounts, UniverseEntry, VenueUnavailableError
 
 
 class HttpVenueReader:
-    """`ports.VenueReader` over HTTP; every failure becomes `VenueUnavailableError` with one sentence."""
+    """`ports.VenueReader` over HTTP; every failure becomes `VenueUnavailableError` with one sentence.
 
-    def __init__(self, base_url: str, weight_per_minute: int, now_ms: Callable[[], int]) -> None:
-        limits = LimiterParams(limit=weight_per_minute, margin=weight_per_minute // 8)
+    Its requests share the budget of `budget_dir` with every other process of the machine.
+    """
+
+    def __init__(self, base_url: str, weight_per_minute: int, now_ms: Callable[[], int], budget_dir: Path) -> None:
+        limits = budget_params(weight_per_minute)
         # seeded: the jitter only has to differ between processes that were throttled together
-        limiter = SyncLimiter(limits, time.monotonic, time.sleep, random.Random(now_ms()))
+        rng = random.Random(now_ms())
+        self._window = SharedWindow(budget_path(budget_dir, base_url), limits, rng)
+        limiter = SyncLimiter(limits, time.monotonic, time.sleep, rng, self._window)
         self._params = RestParams(base_url)
         self._info = SyncInfo(self._params, limiter)
         self._now_ms = now_ms
@@ -34,11 +41,12 @@ class HttpVenueReader:
 
     def __exit__(self, *_: object) -> None:
         self._info.close()
+        self._window.close()
 
     def universe(self) -> Sequence[UniverseEntry]:
         """Perpetuals with trusted figures; delisted ones are listed too."""
         with _one_error("metaAndAssetCtxs"):
-            found = self._info.get(calls.market(self._now_ms()))
+            found = self._info.get(calls.market(self._now_ms()), Priority.OWN_STATE)
         contexts = {context.coin: context for context in found.contexts}
         return [
             UniverseEntry(asset_id, spec, contexts[spec.coin])
@@ -47,9 +55,10 @@ class HttpVenueReader:
         ]
 
     def candles(self, coin: str, interval_ms: int, start_ms: int, end_ms: int) -> Sequence[Bar]:
-        """Candles that opened in [start, end)."""
+        """Candles that opened in [start, end). Decisions rest on them: they do not wait behind histories."""
         with _one_error(f"candles of {coin}"):
-            return self._info.collect(histories.candles(coin, interval_ms, start_ms, max(start_ms, end_ms - 1)))
+            wanted = histories.candles(coin, interval_ms, start_ms, max(start_ms, end_ms - 1))
+            return self._info.collect(wanted, Priority.OWN_STATE)
 
     def fill_history(self, user: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Fill]:
         """Newest `limit` fills in execution order, slices of time-weighted orders included."""
