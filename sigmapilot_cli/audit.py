@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sigmapilot_cli.answering import unanswered
 from sigmapilot_cli.errors import EXIT_FAILED, CommandError
 from sigmapilot_cli.options import ModeOption, settings_of_running
 
@@ -33,7 +34,7 @@ def replay(
     except NotReplayableError as error:
         raise CommandError(str(error)) from error
     except DBAPIError as error:
-        raise _unanswered(str(settings.mode), error.orig) from error
+        raise unanswered(str(settings.mode), error.orig) from error
     decision = found.decision
     typer.echo(f"{decision.decision_type.value} {decision.asset} {decision.direction.value}: {decision.reasoning}")
     _print_checks("gate", decision.gates)
@@ -54,7 +55,7 @@ def verify(mode: ModeOption = None) -> None:
     try:
         found = audited(settings.database_url.get_secret_value())
     except DBAPIError as error:
-        raise _unanswered(str(settings.mode), error.orig) from error
+        raise unanswered(str(settings.mode), error.orig) from error
     for log in dict.fromkeys(item.log for item in found):
         typer.echo(_summary(log, [item for item in found if item.log == log]))
     damaged = [item for item in found if item.damage is not None]
@@ -62,11 +63,6 @@ def verify(mode: ModeOption = None) -> None:
         typer.echo(f"{item.log}, chain {item.chain}: {item.damage}")
     typer.echo("nothing was changed, removed or put in" if not damaged else f"damaged chains: {len(damaged)}")
     raise typer.Exit(EXIT_FAILED if damaged else 0)
-
-
-def _unanswered(mode: str, error: BaseException | None) -> CommandError:
-    first = (str(error).strip().splitlines() or ["no answer"])[0]
-    return CommandError(f"the database of mode {mode} does not answer ({first}); start it with `sigmapilot up`.")
 
 
 def _summary(log: str, chains: list[Audited]) -> str:

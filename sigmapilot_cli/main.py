@@ -11,6 +11,7 @@ from sigmapilot_cli.audit import replay, verify
 from sigmapilot_cli.database import db
 from sigmapilot_cli.demo import demo
 from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
+from sigmapilot_cli.kill_switch import kill_switch
 from sigmapilot_cli.reset import reset
 from sigmapilot_cli.running import down, logs, status, up
 from sigmapilot_core.adapters.settings import SettingsError
@@ -24,6 +25,7 @@ cli = typer.Typer(
 for command in (up, demo, down, status, logs, replay, verify, reset, settings, version):
     cli.command()(command)
 cli.add_typer(db, name="db")
+cli.add_typer(kill_switch, name="kill-switch")
 
 
 def app() -> None:

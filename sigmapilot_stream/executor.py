@@ -13,13 +13,15 @@ import structlog
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.adapters.postgres import execution_store
 from sigmapilot_core.domain.canonical import canonical_json
-from sigmapilot_core.domain.events import ZERO, Book, Direction, Level
+from sigmapilot_core.domain.events import ZERO, Book, Direction, Level, Verdict
 from sigmapilot_core.domain.execution import paper
 from sigmapilot_core.domain.execution.desk import DeskOutput, OrderReport, PaperDesk, TripMoved
 from sigmapilot_core.domain.execution.paper import Leg, Stage, TripSignal
 from sigmapilot_core.domain.params import Params
-from sigmapilot_core.domain.risk import steps
-from sigmapilot_core.domain.risk.state import RiskAccount, RiskState
+from sigmapilot_core.domain.risk import kill_switch, steps
+from sigmapilot_core.domain.risk.governor import check_kill_switch
+from sigmapilot_core.domain.risk.kill_switch import SwitchAnswer, SwitchRequest
+from sigmapilot_core.domain.risk.state import KillSwitch, RiskAccount, RiskState
 from sigmapilot_stream.decode import ACCOUNT
 from sigmapilot_stream.inputs import Inputs
 from sigmapilot_stream.records import IntentRecord, ReportRecord, SignalRecord
@@ -27,6 +29,7 @@ from sigmapilot_stream.retrying import until_written
 
 ACCOUNT_EVERY_MS = 5_000
 EQUITY_EVERY_MS = 60_000
+LATE = "the process ended between decision and order; the entry is not made late"
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +58,26 @@ class Executor:
         self._equity_ms = 0
         self._news: tuple[int, RiskState] | None = None
         self._has_news = asyncio.Event()
+        # a request of a person and an intent both move the governor's state: one at a time
+        self._turn = asyncio.Lock()
         self.handled = 0
 
     async def handle(self, intent: IntentRecord) -> None:
         """One piece of work. It never waits for the decision step, which may be waiting for this."""
-        await self._handle(intent)
+        async with self._turn:
+            await self._handle(intent)
         self.handled += 1
+
+    async def switch(self, request: SwitchRequest, now_ms: int) -> SwitchAnswer:
+        """Answer a person's request for the kill switch: written first, then in force, then told to the decision step
+        as an input like any other, so that a replay sees it."""
+        async with self._turn:
+            risk, answer = kill_switch.answer(self.risk, request, now_ms, self._params.risk)
+            await until_written(partial(self._write_switch, risk, request, answer, now_ms), "kill switch")
+            self.risk = risk
+        self._metrics.sigmapilot_kill_switch.set(risk.kill_switch is not None)
+        self._tell(now_ms)
+        return answer
 
     async def _handle(self, intent: IntentRecord) -> None:
         before = self.risk
@@ -72,7 +89,7 @@ class Executor:
         self.risk = steps.on_account(self.risk, account, intent.at_ms, self._params.risk)
         self.risk = steps.on_timer(self.risk, intent.at_ms, self._params.risk)
         self._count(found, intent.at_ms)
-        await until_written(lambda: self._write(intent, found, account), "paper account")
+        await until_written(lambda: self._write(intent, found, account, before.kill_switch), "paper account")
         for output in found:
             if isinstance(output, OrderReport):
                 await self._publish(_record(intent.account, output))
@@ -82,8 +99,7 @@ class Executor:
     def _act(self, intent: IntentRecord) -> list[DeskOutput]:
         match intent.kind:
             case "enter" if intent.signal is not None:
-                self.risk = steps.on_signal(self.risk, intent.symbol, intent.at_ms, self._params.risk)
-                return self.desk.on_signal(trip_signal(intent.signal), _book(intent), intent.at_ms)
+                return self._enter(intent, intent.signal)
             case "opposite" if intent.signal is not None and self._is_against(intent.signal):
                 return self.desk.on_opposite(intent.symbol, Decimal(str(intent.signal.entry_price)), intent.at_ms)
             case "market":
@@ -91,6 +107,16 @@ class Executor:
             case "time":
                 return self.desk.on_time(intent.at_ms)
         return []
+
+    def _enter(self, intent: IntentRecord, signal: SignalRecord) -> list[DeskOutput]:
+        """Enter, unless the kill switch went on between the decision and its order."""
+        self.risk = steps.on_signal(self.risk, intent.symbol, intent.at_ms, self._params.risk)
+        check = check_kill_switch(self.risk, self._params.risk, intent.at_ms)
+        if check.verdict is not Verdict.PASS:
+            why = f"the kill switch is {check.detail}"
+            return [refused_entry(signal.decision_id, signal.symbol, signal.direction, signal.entry_price,
+                                  intent.at_ms, why)]  # fmt: skip
+        return self.desk.on_signal(trip_signal(signal), _book(intent), intent.at_ms)
 
     def _market(self, intent: IntentRecord) -> list[DeskOutput]:
         out: list[DeskOutput] = []
@@ -117,7 +143,15 @@ class Executor:
         self._metrics.sigmapilot_open_positions.set(len(self.desk.trips))
         self._metrics.sigmapilot_kill_switch.set(self.risk.kill_switch is not None)
 
-    def _write(self, intent: IntentRecord, found: Sequence[DeskOutput], account: RiskAccount) -> None:
+    def _write_switch(self, risk: RiskState, request: SwitchRequest, answer: SwitchAnswer, now_ms: int) -> None:
+        with self._database.begin() as connection:
+            execution_store.store_switch_answer(connection, request, answer, now_ms)
+            execution_store.store_risk(connection, risk, now_ms)
+
+    def _write(
+        self, intent: IntentRecord, found: Sequence[DeskOutput], account: RiskAccount, switch: KillSwitch | None
+    ) -> None:
+        """All of one step; `switch` is the kill switch before it."""
         now_ms = intent.at_ms
         with self._database.begin() as connection:
             for output in found:
@@ -127,6 +161,7 @@ class Executor:
             cash = self.desk.snapshot().cash_usd
             execution_store.store_desk(connection, cash, now_ms)
             execution_store.store_risk(connection, self.risk, now_ms)
+            execution_store.store_switch_rule(connection, switch, self.risk.kill_switch, now_ms)
             execution_store.mark_positions(connection, self._marks(account))
             if account.equity_usd is not None and (found or now_ms - self._equity_ms >= EQUITY_EVERY_MS):
                 self._equity_ms = now_ms
@@ -195,7 +230,7 @@ class Executor:
         found = await asyncio.to_thread(self._without_order, now_ms)
         for row in found:
             log.warning("signal without an order from before the restart", decision_id=str(row.id), symbol=row.symbol)
-            report = late_entry(str(row.id), row.symbol, row.direction, row.entry_price, now_ms)
+            report = refused_entry(str(row.id), row.symbol, row.direction, row.entry_price, now_ms, LATE)
             await until_written(partial(self._write_report, report), "late signal")
             await self._publish(_record(account, report))
 
@@ -221,8 +256,8 @@ def trip_signal(record: SignalRecord) -> TripSignal:
     )
 
 
-def late_entry(decision_id: str, coin: str, direction: str, price: float, now_ms: int) -> OrderReport:
-    """An entry that is not made any more: its prices are of another moment."""
+def refused_entry(decision_id: str, coin: str, direction: str, price: float, now_ms: int, error: str) -> OrderReport:
+    """An entry that is not made: its prices are of another moment, or the kill switch went on."""
     return OrderReport(
         decision_id=decision_id,
         leg=Leg.ENTRY,
@@ -238,7 +273,7 @@ def late_entry(decision_id: str, coin: str, direction: str, price: float, now_ms
         average_px=None,
         fee_usd=ZERO,
         at_ms=now_ms,
-        error="the process ended between decision and order; the entry is not made late",
+        error=error,
     )
 
 

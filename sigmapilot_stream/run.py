@@ -29,6 +29,7 @@ from sigmapilot_stream.services.health import HealthService
 from sigmapilot_stream.services.journal import JournalService
 from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
+from sigmapilot_stream.services.switches import SwitchService
 from sigmapilot_stream.worker import Worker
 
 INPUT_BATCHES = 64
@@ -61,6 +62,7 @@ class Stream:
         self.worker = Worker(PARTITION, clock.now_ms)
         self.inputs = Inputs(PARTITION, world.journal, lambda batch: self._batches.send(value=batch), metrics)
         self.executor = executor_of(world, self.inputs, _nobody)
+        self.switches = SwitchService(world.database, clock, self.executor)
         self.priming = PrimingService(
             world.info, self.worker.engine, clock, self.inputs, rolling_s=None if world.is_virtual else ROLLING_S
         )
@@ -149,6 +151,7 @@ class Stream:
         now = self._world.clock.now_ms()
         # nothing was entered on so far: every signal without an order is one of before the restart
         await self.executor.catch_up(now, ACCOUNT)
+        await self.switches.look()
         self.decide.is_live = True
         # everyone, not the pool alone: who closed and opened meanwhile would be learnt from wrongly
         followed = sorted(self.worker.engine.traders)
@@ -169,6 +172,7 @@ class Stream:
             self.health.run(),
             self.journal.run(),
             self.executor.tell(),
+            self.switches.run(),
             self._watch_end(),
         ]
         tasks = [asyncio.create_task(part) for part in parts]

@@ -46,6 +46,8 @@ _STYLE = """
 .sp-fill { position: absolute; inset: 0 auto 0 0; border-radius: .25rem; background: currentColor; }
 .sp-tick { position: absolute; left: 50%; top: -.2rem; bottom: -.2rem; width: 2px; background: currentColor;
   color: var(--quiet); }
+.sp-alarm { border: 1px solid currentColor; border-radius: .4rem; padding: .35rem .75rem; margin-top: .4rem;
+  font-weight: 600; background: var(--soft); }
 .sp-say { font-size: .95rem; margin: .1rem 0 .6rem; }
 .sp-small { font-size: .8rem; color: var(--quiet); overflow-wrap: anywhere; }
 @media (max-width: 640px) { .sp-checks .detail { display: none; } .sp-checks .bar { display: none; } }

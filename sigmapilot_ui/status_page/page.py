@@ -27,6 +27,7 @@ from sigmapilot_ui.status_page.panels import (
     regimes,
     selection,
     signals,
+    switch,
 )
 
 Data = TypeVar("Data")
@@ -45,6 +46,11 @@ class Page:
     engine: sa.Engine
     mode: str
     params: Params = field(default_factory=Params)
+
+    @property
+    def load_switch(self) -> Callable[[sa.Connection], switch.Data]:
+        """Reads the kill switch, with the cooldown in force."""
+        return switch.loader(self.params.risk.kill_switch_cooldown_h)
 
     def panel(
         self,
@@ -114,6 +120,7 @@ def _results(page: Page) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _every(5, page.panel(positions.load, positions.show))
+        _every(5, page.panel(page.load_switch, switch.show))
     with right:
         _every(SLOW_S, page.panel(outcomes.load, outcomes.show))
 
@@ -134,6 +141,7 @@ def draw(page: Page) -> None:
     _every(
         FAST_S,
         page.panel(header.load, lambda data: header.show(data, page.mode), lambda: header.away(page.mode)),
+        page.panel(page.load_switch, switch.show_banner, lambda: None),
         page.panel(now.load, now.show, lambda: None),
     )
     tabs = st.tabs(list(SECTIONS), on_change="rerun", key="section")

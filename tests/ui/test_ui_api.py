@@ -30,6 +30,7 @@ GETS = (
     "/execution/config",
     "/execution/logs?limit=5",
     "/healthz",
+    "/kill-switch",
     "/leaderboard",
     "/metrics",
     "/openapi.json",

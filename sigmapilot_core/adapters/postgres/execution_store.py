@@ -15,6 +15,7 @@ from sigmapilot_core.adapters.postgres.schema.stream import (
     consensus_signals,
     execution_config,
     execution_logs,
+    kill_switch_events,
     live_positions,
     portfolio_snapshots,
     risk_daily_pnl,
@@ -25,7 +26,8 @@ from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.execution.desk import DeskState, OrderReport
 from sigmapilot_core.domain.execution.paper import RoundTrip
 from sigmapilot_core.domain.params import DAY_MS
-from sigmapilot_core.domain.risk.state import RiskState
+from sigmapilot_core.domain.risk.kill_switch import SwitchAnswer, SwitchRequest, SwitchResult
+from sigmapilot_core.domain.risk.state import KillSwitch, RiskState
 from sigmapilot_core.domain.risk.steps import daily_loss
 
 PAPER = "paper"
@@ -143,6 +145,26 @@ def store_risk(connection: sa.Connection, state: RiskState, now_ms: int) -> None
                 "updated_at": statement.excluded.updated_at,
             },
         )
+    )
+
+
+def store_switch_answer(connection: sa.Connection, request: SwitchRequest, answer: SwitchAnswer, now_ms: int) -> None:
+    """What became of a person's request; it is answered once."""
+    event = request.action.value if answer.result is SwitchResult.APPLIED else SwitchResult.REFUSED.value
+    values = {"at": at(now_ms), "event": event, "cause": "request", "request_id": request.id, "detail": answer.detail}
+    statement = insert(kill_switch_events).values(**values)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["request_id"]))
+
+
+def store_switch_rule(
+    connection: sa.Connection, before: KillSwitch | None, after: KillSwitch | None, now_ms: int
+) -> None:
+    """A rule has tripped the kill switch, or its time is over; nothing where neither happened."""
+    if (before is None) == (after is None):
+        return
+    event, detail = ("off", "released by itself") if after is None else ("on", after.reason)
+    connection.execute(
+        kill_switch_events.insert().values(at=at(now_ms), event=event, cause="rule", request_id=None, detail=detail)
     )
 
 

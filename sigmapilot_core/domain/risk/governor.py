@@ -51,7 +51,7 @@ def check_entry(state: RiskState, intent: EntryIntent, params: Params, now_ms: i
         _daily_drawdown(state, risk, now_ms),
         _leverage(account, intent, risk),
         _cooldown(state, intent, risk, now_ms),
-        _kill_switch(state, risk, now_ms),
+        check_kill_switch(state, risk, now_ms),
         _concurrency(account, risk),
         _asset_concurrency(account, intent, risk),
         _position(account, intent, risk),
@@ -68,6 +68,19 @@ def check_entry(state: RiskState, intent: EntryIntent, params: Params, now_ms: i
 def check_reduction(state: RiskState | None, coin: str) -> RiskCheck:
     """Always passes, whatever the state: nothing may delay or shrink an order that reduces a position (spec 6.2)."""
     return RiskCheck("reduction", Verdict.PASS, None, None, f"orders that reduce {coin} are never held back")
+
+
+def check_kill_switch(state: RiskState, risk: RiskParams, now_ms: int) -> RiskCheck:
+    """Whether the kill switch lets an entry through: off, or released by itself."""
+    switch, limit = state.kill_switch, risk.kill_switch_cooldown_h
+    if switch is None:
+        return RiskCheck("kill_switch", Verdict.PASS, None, limit, "off")
+    hours = (now_ms - switch.since_ms) / HOUR_MS
+    if hours < limit:
+        return RiskCheck("kill_switch", Verdict.FAIL, hours, limit, f"on for {hours:.1f} h: {switch.reason}")
+    if switch.is_auto:
+        return RiskCheck("kill_switch", Verdict.PASS, hours, limit, f"released after {limit:g} h: {switch.reason}")
+    return RiskCheck("kill_switch", Verdict.FAIL, hours, limit, f"waits for a person: {switch.reason}")
 
 
 def split_order(position: Decimal, order: Decimal) -> tuple[Decimal, Decimal]:
@@ -135,18 +148,6 @@ def _cooldown(state: RiskState, intent: EntryIntent, risk: RiskParams, now_ms: i
     age_s = (now_ms - last) / 1000
     detail = f"last signal in {intent.coin} {age_s:.0f} s ago"
     return _check("cooldown", age_s, risk.cooldown_s, _at_least(risk.cooldown_s), detail, "")
-
-
-def _kill_switch(state: RiskState, risk: RiskParams, now_ms: int) -> RiskCheck:
-    switch, limit = state.kill_switch, risk.kill_switch_cooldown_h
-    if switch is None:
-        return RiskCheck("kill_switch", Verdict.PASS, None, limit, "off")
-    hours = (now_ms - switch.since_ms) / HOUR_MS
-    if hours < limit:
-        return RiskCheck("kill_switch", Verdict.FAIL, hours, limit, f"on for {hours:.1f} h: {switch.reason}")
-    if switch.is_auto:
-        return RiskCheck("kill_switch", Verdict.PASS, hours, limit, f"released after {limit:g} h: {switch.reason}")
-    return RiskCheck("kill_switch", Verdict.FAIL, hours, limit, f"waits for a person: {switch.reason}")
 
 
 def _concurrency(account: RiskAccount | None, risk: RiskParams) -> RiskCheck:

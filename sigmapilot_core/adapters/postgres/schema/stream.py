@@ -308,6 +308,19 @@ risk_governor_state = sa.Table(
     "risk_governor_state", metadata, key("key", Text), column("value", Text), column("updated_at", Time)
 )
 
+# what happened to the kill switch: tripped or released by a rule, or a request of a person answered
+kill_switch_events = sa.Table(
+    "kill_switch_events",
+    metadata,
+    sa.Column("id", Big, sa.Identity(), primary_key=True),
+    column("at", Time),
+    column("event", Text),  # on | off | refused
+    column("cause", Text),  # rule | request
+    unknown("request_id", pg.UUID(as_uuid=False)),
+    column("detail", Text),
+    sa.UniqueConstraint("request_id"),
+)
+
 risk_daily_pnl = sa.Table(
     "risk_daily_pnl",
     metadata,

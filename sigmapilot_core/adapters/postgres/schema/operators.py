@@ -1,0 +1,25 @@
+"""Tables written by people, through the command line and the API: what they asked for, by whom and why."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from sigmapilot_core.adapters.postgres.schema.base import Bool, Text, Time, column, key, metadata
+
+kill_switch_requests = sa.Table(
+    "kill_switch_requests",
+    metadata,
+    key("id", pg.UUID(as_uuid=False)),
+    column("action", Text),  # on | off
+    column("reason", Text),
+    column("requested_by", Text),
+    column("via", Text),  # cli | api
+    column("is_auto", Bool),
+    column("is_forced", Bool),
+    column("requested_at", Time),
+    sa.CheckConstraint("action IN ('on', 'off')", name="action"),
+    sa.CheckConstraint("NOT (is_auto AND action = 'off') AND NOT (is_forced AND action = 'on')", name="options"),
+    sa.CheckConstraint("length(btrim(reason)) > 0 AND length(reason) <= 500", name="reason"),
+    sa.CheckConstraint("length(btrim(requested_by)) > 0 AND length(requested_by) <= 64", name="requested_by"),
+)
