@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from sigmapilot_core.domain.engine.accounts import Trader
@@ -56,7 +57,7 @@ class Core:
     """Everything the engine holds. `partition` names its journal; `own_coins` is None for all coins."""
 
     partition: str
-    own_coins: frozenset[str] | None = None
+    own_coins: Container[str] | None = None
     model: ActiveModel | None = None
     risk: RiskState | None = None
     coins: dict[str, CoinState] = field(default_factory=dict)

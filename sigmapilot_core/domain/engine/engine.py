@@ -6,7 +6,7 @@ events give the same outputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from sigmapilot_core.domain.consensus.outcome import Followed
@@ -47,7 +47,7 @@ class Engine:
     the coins, None for all.
     """
 
-    def __init__(self, partition: str, coins: frozenset[str] | None = None) -> None:
+    def __init__(self, partition: str, coins: Container[str] | None = None) -> None:
         self._core = Core(partition, coins)
         self._ballots = Ballots(self._core)
         self._followers = Followers(self._core, self._ballots)

@@ -358,7 +358,29 @@ dead_records = sa.Table(
 )
 
 stream_progress = sa.Table(
-    "stream_progress", metadata, key("partition", Text), column("seq", Big), written_at("updated_at")
+    "stream_progress",
+    metadata,
+    key("partition", Text),
+    column("seq", Big),
+    column("epoch", Big, server_default="0"),  # how often it was taken over: who comes with an older one is refused
+    unknown("owner", Text),
+    written_at("updated_at"),
+)
+
+# what a partition's next owner goes on from
+stream_checkpoints = sa.Table(
+    "stream_checkpoints",
+    metadata,
+    key("partition", Text),
+    column("seq", Big),
+    column("code", Text),
+    column("state", sa.LargeBinary),
+    written_at("updated_at"),
+)
+
+# what a partition's owner says of it: who waits for positions, which coins are not known, how far it is
+stream_partitions = sa.Table(
+    "stream_partitions", metadata, key("partition", Text), column("report", pg.JSONB), written_at("updated_at")
 )
 
 # one row per input or part: when it last moved, how old it may be, a sentence for people
