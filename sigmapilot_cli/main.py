@@ -12,6 +12,7 @@ from sigmapilot_cli.database import db
 from sigmapilot_cli.demo import demo
 from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
 from sigmapilot_cli.kill_switch import kill_switch
+from sigmapilot_cli.pinned import pinned
 from sigmapilot_cli.reset import reset
 from sigmapilot_cli.running import down, logs, status, up
 from sigmapilot_core.adapters.settings import SettingsError
@@ -26,6 +27,7 @@ for command in (up, demo, down, status, logs, replay, verify, reset, settings, v
     cli.command()(command)
 cli.add_typer(db, name="db")
 cli.add_typer(kill_switch, name="kill-switch")
+cli.add_typer(pinned, name="pinned")
 
 
 def app() -> None:

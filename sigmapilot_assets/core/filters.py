@@ -1,17 +1,20 @@
 """The seven quality filters over every leaderboard row (spec 1.2)."""
 
 import json
+import math
+from collections.abc import Sequence
 
 import dagster as dg
 import polars as pl
 
 from sigmapilot_assets.metadata import preview_table
 from sigmapilot_assets.platform import Platform
-from sigmapilot_core.adapters.postgres import history_store, leaderboard_store
+from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, pinned_store
 from sigmapilot_core.adapters.postgres.bulk import write_rows
 from sigmapilot_core.adapters.postgres.schema.model import trader_filters
 from sigmapilot_core.domain.traders.filters import FilterName, TraderFacts
 from sigmapilot_core.domain.traders.filters_frame import evaluate_frame, frame_of, funnel_of_frame
+from sigmapilot_core.domain.venue import LeaderboardRow
 
 _VERDICTS = [name.value for name in FilterName]
 _COLUMNS = ("as_of_date", "address", *_VERDICTS, "eligible", "values")
@@ -26,7 +29,7 @@ _COLUMNS = ("as_of_date", "address", *_VERDICTS, "eligible", "values")
     check_specs=[dg.AssetCheckSpec("every_row_has_seven_verdicts", asset="core_traders__filters", blocking=True)],
 )
 def trader_filters_asset(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-    """All seven verdicts of every row of the newest leaderboard, stored per trader and day, with the funnel."""
+    """All seven verdicts of every row of the newest leaderboard and of every pinned account, with the funnel."""
     with platform.transaction() as connection:
         day = leaderboard_store.newest_day(connection, platform.today())
         if day is None:
@@ -36,7 +39,8 @@ def trader_filters_asset(platform: dg.ResourceParam[Platform]) -> dg.Materialize
             address: TraderFacts(known.orders_per_day, known.has_sub_accounts, known.has_major_fill)
             for address, known in history_store.read_facts(connection).items()
         }
-        frame = frame_of(rows, facts)
+        rows = [*rows, *_pinned_rows(rows, pinned_store.pinned_addresses(connection))]
+        frame = frame_of(rows, facts).with_columns(pl.col("account_value_usd").fill_nan(None))
         verdicts = evaluate_frame(frame, platform.params.filters)
         connection.execute(trader_filters.delete().where(trader_filters.c.as_of_date == day))
         written = write_rows(connection, trader_filters, _COLUMNS, _rows(day, frame, verdicts), "update")
@@ -59,6 +63,12 @@ def trader_filters_asset(platform: dg.ResourceParam[Platform]) -> dg.Materialize
             )
         ],
     )
+
+
+def _pinned_rows(rows: Sequence[LeaderboardRow], pinned: Sequence[str]) -> list[LeaderboardRow]:
+    """Pinned accounts that the leaderboard does not name: filters 1-4 are unknown, 5-7 are what was asked."""
+    listed = {row.address for row in rows}
+    return [LeaderboardRow(address, math.nan, {}) for address in pinned if address not in listed]
 
 
 def _rows(day: object, frame: pl.DataFrame, verdicts: pl.DataFrame) -> list[list[object]]:

@@ -8,7 +8,13 @@ import dagster as dg
 import sqlalchemy as sa
 
 from sigmapilot_assets.platform import Platform
-from sigmapilot_core.adapters.postgres import leaderboard_store, market_store, snapshot_store, trader_store
+from sigmapilot_core.adapters.postgres import (
+    leaderboard_store,
+    market_store,
+    pinned_store,
+    snapshot_store,
+    trader_store,
+)
 from sigmapilot_core.adapters.postgres.schema.model import asset_costs, asset_volatility, trader_snapshots
 from sigmapilot_core.adapters.postgres.schema.stream import ticket_outcomes
 from sigmapilot_core.domain.market.costs import HoldEstimate
@@ -95,7 +101,7 @@ def _slow(connection: sa.Connection, platform: Platform) -> SlowPart:
     of_pool = tuple(pair for pair in pairs if pair.addr_a in held and pair.addr_b in held)
     performance = trader_store.read_performance(connection)
     as_of = [performance[address]["as_of"] for address in pool if address in performance]
-    tracked = tracked_traders(rows, pool, (), platform.params.tracking)
+    tracked = tracked_traders(rows, pool, pinned_store.pinned_addresses(connection), platform.params.tracking)
     return SlowPart(
         selection_version=selection["selection_version"],
         selected_on=str(selection["as_of_date"]),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from sigmapilot_assets.platform import Platform
-from sigmapilot_core.adapters.postgres import history_store, leaderboard_store
+from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, pinned_store
 from sigmapilot_core.domain.events import Fill, Verdict
 from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_core.domain.traders import filters
@@ -38,7 +38,8 @@ def fills_history(context: dg.AssetExecutionContext, platform: dg.ResourceParam[
         day = leaderboard_store.newest_day(connection, now.date())
         rows = leaderboard_store.read_leaderboard(connection, day) if day else []
         known = history_store.read_facts(connection)
-    wanted = _wanted(rows, known, now, platform)
+        pinned = pinned_store.pinned_addresses(connection)
+    wanted = _wanted(rows, pinned, known, now, platform)
     fills, failed = 0, 0
     with platform.open_venue() as venue:
         for done, address in enumerate(wanted, start=1):
@@ -55,19 +56,23 @@ def fills_history(context: dg.AssetExecutionContext, platform: dg.ResourceParam[
 
 def _wanted(
     rows: Sequence[LeaderboardRow],
+    pinned: Sequence[str],
     known: dict[str, history_store.TraderFacts],
     now: datetime,
     platform: Platform,
 ) -> list[str]:
-    """Survivors of filters 1-4 not asked within 24 hours, best month PnL first."""
+    """Not asked within 24 hours: pinned accounts, then survivors of filters 1-4, best month PnL first."""
     survivors = [
         row
         for row in rows
-        if filters.evaluate(row, params=platform.params.filters).leaderboard_verdict is Verdict.PASS
-        and not (row.address in known and _is_recent(known[row.address], now))
+        if row.address not in pinned
+        and filters.evaluate(row, params=platform.params.filters).leaderboard_verdict is Verdict.PASS
     ]
+    best = sorted(survivors, key=lambda row: (-(row.windows["month"].pnl_usd or 0), row.address))
     return [
-        row.address for row in sorted(survivors, key=lambda row: (-(row.windows["month"].pnl_usd or 0), row.address))
+        address
+        for address in (*pinned, *(row.address for row in best))
+        if not (address in known and _is_recent(known[address], now))
     ]
 
 

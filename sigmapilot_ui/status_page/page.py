@@ -22,6 +22,7 @@ from sigmapilot_ui.status_page.panels import (
     inputs,
     now,
     outcomes,
+    pinned,
     pool,
     positions,
     regimes,
@@ -111,6 +112,7 @@ def _traders(page: Page) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _every(30, page.panel(selection.load, selection.show))
+        _every(30, page.panel(pinned.load, pinned.show))
     with right:
         threshold = page.params.consensus.min_effective_k
         _every(SLOW_S, page.panel(correlation.load, lambda data: correlation.show(data, threshold)))

@@ -34,6 +34,7 @@ GETS = (
     "/leaderboard",
     "/metrics",
     "/openapi.json",
+    "/pinned-accounts",
     "/portfolio",
     "/portfolio/positions",
     "/positions/open",

@@ -1,4 +1,4 @@
-"""What people decide by hand: the kill switch. Each change needs the token and leaves who, when and why."""
+"""What people decide by hand: the kill switch and pinned accounts. Each change needs the token and leaves who."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
-from sigmapilot_core.adapters.postgres import operator_store, queries_operators
+from sigmapilot_core.adapters.postgres import operator_store, pinned_store, queries_operators
 from sigmapilot_core.adapters.postgres.queries import feed_now
 from sigmapilot_core.domain.risk.kill_switch import LONGEST_NAME, LONGEST_REASON, SwitchAction
+from sigmapilot_core.domain.traders.pinned import MAX_CUSTOM
 from sigmapilot_ui.api.context import Context, Db, Limit, Shared
 from sigmapilot_ui.api.guard import NeedsToken
 
@@ -34,6 +35,14 @@ class SwitchOff(BaseModel):
     reason: Reason
     by: Who = "api"
     force: bool = False
+
+
+class Pin(BaseModel):
+    """Body of `POST /pinned-accounts`."""
+
+    address: str
+    nickname: Annotated[str | None, Field(max_length=64)] = None
+    by: Who = "api"
 
 
 @router.get("/kill-switch")
@@ -67,3 +76,34 @@ def _asked(shared: Context, action: SwitchAction, reason: str, by: str, **how: b
         "requested_at": now,
         "message": "Written; GET /kill-switch shows what became of it.",
     }
+
+
+@router.get("/pinned-accounts")
+def pinned_accounts(db: Db) -> dict[str, Any]:
+    """Accounts that are always followed, with what is known of them; they vote only if they are in the pool."""
+    found = pinned_store.pinned_accounts(db)
+    custom = sum(row["is_custom"] for row in found)
+    return {"accounts": found, "count": len(found), "custom_count": custom, "max_custom": MAX_CUSTOM}
+
+
+@router.post("/pinned-accounts", status_code=201, dependencies=[NeedsToken], responses=_REFUSALS)
+def pin_account(shared: Shared, body: Pin) -> dict[str, Any]:
+    """Follow an account from the next snapshot on. JSON body: `address`, `nickname`, `by`; at most three are custom."""
+    try:
+        with shared.engine.begin() as connection:
+            return pinned_store.pin(connection, body.address, body.nickname, body.by, feed_now(connection))
+    except ValueError as error:
+        raise HTTPException(400, f"{error}.") from error
+
+
+@router.delete("/pinned-accounts/{address}", dependencies=[NeedsToken], responses=_REFUSALS)
+def unpin_account(shared: Shared, address: str) -> dict[str, Any]:
+    """No longer follow an account for its own sake; what was learnt of it stays."""
+    try:
+        with shared.engine.begin() as connection:
+            was_pinned = pinned_store.unpin(connection, address)
+    except ValueError as error:
+        raise HTTPException(400, f"{error}.") from error
+    if not was_pinned:
+        raise HTTPException(404, f"{address} is not pinned.")
+    return {"address": address.strip().lower(), "removed": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from sigmapilot_core.adapters.postgres.schema.base import Bool, Text, Time, column, key, metadata
+from sigmapilot_core.adapters.postgres.schema.base import Bool, Text, Time, column, key, metadata, unknown
 
 kill_switch_requests = sa.Table(
     "kill_switch_requests",
@@ -22,4 +22,15 @@ kill_switch_requests = sa.Table(
     sa.CheckConstraint("NOT (is_auto AND action = 'off') AND NOT (is_forced AND action = 'on')", name="options"),
     sa.CheckConstraint("length(btrim(reason)) > 0 AND length(reason) <= 500", name="reason"),
     sa.CheckConstraint("length(btrim(requested_by)) > 0 AND length(requested_by) <= 64", name="requested_by"),
+)
+
+hl_pinned_accounts = sa.Table(
+    "hl_pinned_accounts",
+    metadata,
+    key("address", Text),
+    column("is_custom", Bool),  # not on the leaderboard when it was pinned
+    unknown("nickname", Text),
+    column("pinned_by", Text),
+    column("pinned_at", Time),
+    sa.CheckConstraint("address ~ '^0x[0-9a-f]{40}$'", name="address"),
 )
