@@ -64,7 +64,13 @@ class Stream:
         self.executor = executor_of(world, self.inputs, _nobody)
         self.switches = SwitchService(world.database, clock, self.executor)
         self.priming = PrimingService(
-            world.info, self.worker.engine, clock, self.inputs, rolling_s=None if world.is_virtual else ROLLING_S
+            world.info,
+            self.worker.engine,
+            clock,
+            self.inputs,
+            rolling_s=None if world.is_virtual else ROLLING_S,
+            budget=world.limiter,
+            metrics=metrics,
         )
         observer = Observer(metrics, params)
         self.decide = Decide(
@@ -75,6 +81,7 @@ class Stream:
             ACCOUNT,
             lambda: [trip.signal.coin for trip in self.executor.desk.trips],
             self.priming.coin_lost,
+            self.priming.disagreed,
         )
         self.feed = FeedService(world.feed, clock, self.inputs, metrics, is_virtual=world.is_virtual)
         self.announcer = Announcer(self.feed, world.assets, world.other_coins, clock, observer, metrics, _nobody)
@@ -84,7 +91,7 @@ class Stream:
         )
         self.health = HealthService(
             world.database, clock, self.decide, self.feed, self.snapshots, gauges, params.freshness,
-            lambda: report_ready(settings),
+            self.priming, lambda: report_ready(settings),
         )  # fmt: skip
         kept = settings.retention
         self.journal = JournalService(

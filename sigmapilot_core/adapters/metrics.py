@@ -139,6 +139,13 @@ class Metrics(_Predecessor):
     sigmapilot_subscriptions_refused = gauge("Subscriptions the venue refused or did not answer")
     sigmapilot_subscriptions_not_covered = gauge("Subscriptions beyond the venue's limits")
     sigmapilot_venue_clock_offset_seconds = gauge("Our clock minus the venue's, shortest network delay included")
+    sigmapilot_vip_fills_total = counter(
+        "Fills of accounts with a lane of their own, by both lanes' verdict", "verdict"
+    )
+    sigmapilot_traders_waiting = gauge("Followed traders whose positions are not known yet")
+    sigmapilot_positions_asked_total = counter(
+        "Accounts asked about, by reason and whether they answered", "why", "answer"
+    )
     sigmapilot_feed_gaps_total = counter("Holes found in the feed", "kind")
     sigmapilot_frame_lag_seconds = histogram("From exchange time of a trade to its receipt", buckets=_SECONDS)
     sigmapilot_queue_depth = gauge("Journalled records not yet decided on", "partition")

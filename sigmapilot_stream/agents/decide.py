@@ -41,8 +41,8 @@ class Decide:
     """Consumes batches of inputs in order; a batch counts only once its effects are committed.
 
     `account` is the trading account that signals go to, `positions` the coins it holds; `on_gap` hears of coins whose
-    record has a hole. Until `is_live`, inputs are of before a restart: what they lead to is written, and nobody enters
-    on prices of another moment.
+    record has a hole, `on_disagreement` of accounts whose ledger the venue contradicts. Until `is_live`, inputs are of
+    before a restart: what they lead to is written, and nobody enters on prices of another moment.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Decide:
         account: str,
         positions: Callable[[], Sequence[str]],
         on_gap: Callable[[str], None],
+        on_disagreement: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.worker = worker
         self.handled_seq = -1
@@ -64,6 +65,7 @@ class Decide:
         self._account = account
         self._positions = positions
         self._on_gap = on_gap
+        self._on_disagreement = on_disagreement
         self._written_at = 0.0
         self._told_ms: dict[str, int] = {}
 
@@ -104,6 +106,8 @@ class Decide:
         for gap in effects.gaps:
             if gap.kind in (GapKind.FEED, GapKind.BAD_TRADE) and gap.coin is not None:
                 self._on_gap(gap.coin)
+            elif gap.kind is GapKind.LEDGER and gap.user is not None:
+                self._on_disagreement(gap.user)
         for dead in effects.dead:
             log.error("an input failed and is set aside", seq=dead.seq, kind=dead.kind, reason=dead.error)
             for coin in dead.coins:

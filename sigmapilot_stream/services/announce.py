@@ -11,6 +11,7 @@ from sigmapilot_stream.messages import candidate_records, score_records
 from sigmapilot_stream.observe import Observer
 from sigmapilot_stream.records import CandidateRecord, ScoreRecord
 from sigmapilot_stream.services.feed import FeedService, decidable
+from sigmapilot_stream.services.vips import chosen
 
 
 class Announcer:
@@ -40,9 +41,9 @@ class Announcer:
         self._feed.follow([*self._listed, *self._other_coins], [])
 
     async def new(self, snapshot: ModelSnapshot) -> None:
-        """Books for what may be decided on; scores and new candidates on their topics."""
+        """Books for what may be decided on, lanes for the best of the pool; scores and candidates on their topics."""
         with_books = [coin for coin in decidable(snapshot) if coin in self._listed]
-        self._feed.follow([*self._listed, *self._other_coins], with_books)
+        self._feed.follow([*self._listed, *self._other_coins], with_books, chosen(snapshot))
         now = self._clock.now_ms()
         scores = score_records(snapshot, now)
         for score in scores:

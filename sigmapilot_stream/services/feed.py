@@ -10,8 +10,8 @@ import structlog
 
 from sigmapilot_core.adapters.hyperliquid import subscriptions
 from sigmapilot_core.adapters.hyperliquid.feed import Feed, FeedStatus
-from sigmapilot_core.adapters.hyperliquid.messages import MalformedMessage
-from sigmapilot_core.adapters.hyperliquid.received import FrameKind, ReceivedFrame
+from sigmapilot_core.adapters.hyperliquid.messages import GapMessage, MalformedMessage
+from sigmapilot_core.adapters.hyperliquid.received import FrameKind, ReceivedFrame, note_of
 from sigmapilot_core.adapters.hyperliquid.subscriptions import Subscription
 from sigmapilot_core.adapters.journal.writer import Entry
 from sigmapilot_core.adapters.metrics import Metrics
@@ -20,6 +20,7 @@ from sigmapilot_core.domain.snapshot import ModelSnapshot
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import TICK
 from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.services.vips import Comparison, Finding
 
 TICK_MS = 250
 MAX_BATCH = 200
@@ -30,14 +31,16 @@ TOLD_EVERY_MS = 1_000
 log = structlog.get_logger(__name__)
 
 
-def wanted(coins: Iterable[str], with_books: Iterable[str]) -> list[Subscription]:
-    """Trades of every coin first, then books, figures and candles of those that may be decided on."""
+def wanted(coins: Iterable[str], with_books: Iterable[str], users: Iterable[str] = ()) -> list[Subscription]:
+    """Trades of every coin first, then books, figures and candles of those that may be decided on, then fills of
+    accounts."""
     listed, books = sorted(set(coins)), sorted(set(with_books))
     return [
         *(subscriptions.trades(coin) for coin in listed),
         *(subscriptions.fast_book(coin) for coin in books),
         *(subscriptions.context(coin) for coin in books),
         *(subscriptions.candle(coin, MINUTE_MS) for coin in books),
+        *(subscriptions.user_fills(user) for user in users),
     ]
 
 
@@ -62,6 +65,8 @@ class FeedService:
         self._clock = clock
         self._inputs = inputs
         self._frames = metrics.sigmapilot_frames_total
+        self._vip_fills = metrics.sigmapilot_vip_fills_total
+        self.lanes = Comparison()
         self._pending: list[ReceivedFrame] = []
         self._is_handing_over = False
         self._arrived = asyncio.Event()
@@ -71,10 +76,12 @@ class FeedService:
         self._malformed = 0
         self._told_ms = 0
 
-    def follow(self, coins: Iterable[str], with_books: Iterable[str]) -> None:
-        """Change what is heard."""
+    def follow(self, coins: Iterable[str], with_books: Iterable[str], vips: Iterable[str] = ()) -> None:
+        """Change what is heard. A recording has no lane for single accounts: it holds what was recorded."""
         self.book_coins = frozenset(with_books)
-        left_out = self.feed.want(wanted(coins, self.book_coins))
+        users = [] if self.is_virtual else list(vips)
+        self.lanes.users = frozenset(users)
+        left_out = self.feed.want(wanted(coins, self.book_coins, users))
         if left_out:
             log.warning("subscriptions above the venue's limits are not covered", count=len(left_out))
 
@@ -129,16 +136,32 @@ class FeedService:
         for frame in frames:
             entries += self._tick_before(frame.received_ms)
             entries.append((frame.kind.value, frame.received_ms, frame.raw))
+            if self.lanes.users:
+                entries += self._compared(self.lanes.see(frame, *self.feed.heard()), frame.received_ms)
             if isinstance(frame.parsed, MalformedMessage):
                 self._tell_of(frame.parsed, frame.received_ms)
             if frame.kind in (FrameKind.LIVE, FrameKind.HISTORY):
                 self._last_frame_ms[frame.connection] = frame.received_ms
                 self._frames.labels(frame.channel).inc()
         if not self.is_virtual:
-            entries += self._tick_before(self._clock.now_ms())
+            now = self._clock.now_ms()
+            entries += self._compared(self.lanes.overdue(now), now)
+            entries += self._tick_before(now)
         if entries:
             await self._inputs.submit(entries)
         self._is_handing_over = False
+
+    def _compared(self, found: Iterable[Finding], now_ms: int) -> list[Entry]:
+        """Count what the two lanes of an account said; a fill that the public trades lack is a hole in its coin."""
+        holes: list[Entry] = []
+        for finding in found:
+            self._vip_fills.labels(finding.verdict.value).inc()
+            if finding.is_missing:
+                told = "the public trades do not tell what an account's own channel does"
+                log.warning(told, coin=finding.coin, tid=finding.tid, verdict=finding.verdict.value)
+                hole = note_of(GapMessage(finding.coin, finding.time_ms, finding.time_ms))
+                holes.append((FrameKind.GAP.value, now_ms, hole))
+        return holes
 
     def _tell_of(self, bad: MalformedMessage, now_ms: int) -> None:
         """One sentence about frames that cannot be trusted, at most one a second, however many there are."""

@@ -48,6 +48,7 @@ class Gauges:
         self._sample_snapshot(now)
         self._sample_budget()
         self._metrics.sigmapilot_tracked_traders.set(len(engine.traders))
+        self._metrics.sigmapilot_traders_waiting.set(sum(not t.is_primed for t in engine.traders.values()))
         for coin in self._feed.book_coins:
             if coin in engine.coins:
                 self._sample_coin(engine.coins[coin], now)

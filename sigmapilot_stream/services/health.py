@@ -19,6 +19,7 @@ from sigmapilot_stream.agents.decide import Decide
 from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import SNAPSHOT_LIMIT_S, Gauges
+from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
 
 EVERY_S = 1.0
@@ -43,6 +44,7 @@ class HealthService:
         snapshots: SnapshotService,
         gauges: Gauges,
         limits: FreshnessParams,
+        priming: PrimingService,
         on_ready: Callable[[], Awaitable[bool]],
     ) -> None:
         self.was_ready = False
@@ -54,6 +56,7 @@ class HealthService:
         self._snapshots = snapshots
         self._gauges = gauges
         self._limits = limits
+        self._priming = priming
         self._on_ready = on_ready
         self._totals: dict[str, deque[tuple[int, int]]] = {}
 
@@ -110,11 +113,21 @@ class HealthService:
                 "model in force",
             ),
             "tracked": _row(len(engine.traders), now, None, f"{len(engine.unprimed)} wait for their positions"),
+            "priming": self._priming_row(now),
+            "lanes": _row(len(self._feed.feed.heard()[1]), now, None, "accounts with a channel of their own"),
         }
         if self._feed.is_virtual:
             told = "the recording has ended" if self.has_ended else "the recording plays"
             status["ended"] = _row(self.has_ended, now, None, told)
         return status
+
+    def _priming_row(self, now: int) -> Row:
+        """Share of followed traders whose positions are known, and how long the rest takes at best."""
+        progress = self._priming.progress()
+        known = progress.followed - progress.waiting
+        left = f", {progress.minutes_left:.1f} min more at best" if progress.waiting else ""
+        told = f"{known:,} of {progress.followed:,} known{left}; several at once: {self._priming.batch_form}"
+        return _row(progress.share, now, None, told)
 
     def _clock_row(self, offset_ms: int | None) -> Row:
         """How far the venue's clock is from ours, beyond which nothing is decided."""

@@ -160,12 +160,33 @@ async def venue(*trades: Trade, played: Script | None = None) -> AsyncIterator[t
         yield emulator, url
 
 
+class HandClock:
+    """A machine's clock moved by hand: the feed is not its own clock, as with the real exchange."""
+
+    def __init__(self, start_ms: int) -> None:
+        self._now_ms = start_ms
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def advance_to(self, to_ms: int) -> None:
+        self._now_ms = max(self._now_ms, to_ms)
+
+
 @asynccontextmanager
 async def running(
-    home: Path, database_url: str, emulator: Emulator, url: str, assets: Sequence[AssetSpec] = (BTC, ETH)
+    home: Path,
+    database_url: str,
+    emulator: Emulator,
+    url: str,
+    assets: Sequence[AssetSpec] = (BTC, ETH),
+    is_virtual: bool = True,
+    **changes: Any,
 ) -> AsyncIterator[Running]:
-    """A stream over a venue; ended in order unless the test has ended it."""
-    world = outside(settings_of(home, database_url, url), FeedClock(T0 + DELAY_MS), assets)
+    """A stream over a venue; ended in order unless the test has ended it. `is_virtual` as in a recording; `changes` of
+    the feed's connections."""
+    clock = FeedClock(T0 + DELAY_MS) if is_virtual else HandClock(T0 + DELAY_MS)
+    world = outside(settings_of(home, database_url, url), clock, assets, **changes)  # type: ignore[arg-type]
     world.clock.advance_to(emulator.parts().venue.now_ms + DELAY_MS)  # type: ignore[attr-defined]
     stop = asyncio.Event()
     stream = Stream(world)
@@ -180,11 +201,12 @@ async def running(
         await world.close()
 
 
-def outside(settings: Settings, clock: FeedClock, assets: Sequence[AssetSpec] = (BTC, ETH)) -> Outside:
+def outside(settings: Settings, clock: FeedClock, assets: Sequence[AssetSpec] = (BTC, ETH), **changes: Any) -> Outside:
     """The outside world of a stream with a clock moved by hand and the plain feed."""
     registry, pace, rng = CollectorRegistry(), LoopPace(), random.Random(7)
     limiter = Limiter(LimiterParams(limit=100_000), pace, rng)
-    feed = FeedParams(ConnectionParams(settings.venue.ws), coin_connections=2, sends_per_s=1_000, replay_margin_ms=0)
+    link = ConnectionParams(settings.venue.ws, **changes)
+    feed = FeedParams(link, coin_connections=2, sends_per_s=1_000, replay_margin_ms=0)
     return Outside(
         settings=settings,
         database=create_engine(settings.database_url.get_secret_value()),

@@ -119,6 +119,13 @@ def account(user: str) -> Call[AccountState]:
     return Call({"type": "clearinghouseState", "user": user}, lambda raw: wire_account.parse_account(raw, user))
 
 
+def accounts(users: tuple[str, ...]) -> Call[tuple[AccountState, ...]]:
+    """Positions of several accounts in the order asked. Undocumented, its weight is not known and its answer names no
+    account: only asked to learn whether it is there (spec section 10.1)."""
+    body = {"type": "batchClearinghouseStates", "users": list(users)}
+    return Call(body, lambda raw: wire_account.parse_accounts(raw, users))
+
+
 def sub_accounts(user: str) -> Call[tuple[SubAccountState, ...]]:
     """All sub-accounts of a master with their positions."""
     return Call({"type": "subAccounts", "user": user}, wire_account.parse_sub_accounts)

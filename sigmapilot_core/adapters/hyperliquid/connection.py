@@ -124,6 +124,12 @@ class Connection:
             return frozenset()
         return frozenset(s.coin for s in self.ledger.acked.values() if s.type == "trades" and s.coin is not None)
 
+    def heard_users(self) -> frozenset[str]:
+        """Accounts whose fills the venue has promised on the open connection."""
+        if self._state not in (LinkState.SUBSCRIBING, LinkState.LIVE):
+            return frozenset()
+        return frozenset(s.user for s in self.ledger.acked.values() if s.type == "userFills" and s.user is not None)
+
     def status(self) -> ConnectionStatus:
         """A snapshot for metrics."""
         ledger, now, alive = self.ledger, self._pace.now(), self.liveness

@@ -146,6 +146,11 @@ class Feed:
         heard = found.heard_coins()
         return sorted(heard), sorted(set(found.coins()) - heard)
 
+    def heard(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Coins whose trades are heard, and accounts whose fills are."""
+        found = self._connections.values()
+        return frozenset().union(*(c.heard_coins() for c in found)), self._connections[USERS].heard_users()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -147,6 +147,14 @@ def parse_account(raw: object, user: str) -> AccountState:
     )
 
 
+def parse_accounts(raw: object, users: tuple[str, ...]) -> tuple[AccountState, ...]:
+    """`batchClearinghouseStates`: one state an account, in the order asked; the answer itself names none."""
+    rows = sequence(raw, "batchClearinghouseStates")
+    if len(rows) != len(users):
+        raise BadMessage("batchClearinghouseStates", len(rows), f"{len(users)} states")
+    return tuple(parse_account(row, user) for row, user in zip(rows, users, strict=True))
+
+
 def parse_sub_accounts(raw: object) -> tuple[SubAccountState, ...]:
     """`subAccounts`; null means none."""
     rows = [mapping(x, "subAccount") for x in sequence([] if raw is None else raw, "subAccounts")]

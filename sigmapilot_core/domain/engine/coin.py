@@ -44,7 +44,7 @@ class CoinState:
 
     `is_heard` is False while no connection carries its trades: frames of other coins or books on the same connection
     then say nothing about it. `watermark_ms` is the newest exchange time seen, or a timer's deadline. `seen` holds
-    trades by (time, tid), `halves` fills that came through an account's own channel by (user, time, tid).
+    trades by (time, tid), `halves` fills that came through an account's own channel by (user, time, tid, is_buy).
     """
 
     coin: str

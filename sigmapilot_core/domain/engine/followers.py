@@ -122,7 +122,7 @@ class Followers:
         if not self._is_new(state, state.seen, (trade.time_ms, trade.tid), trade, news):
             return
         for trader, is_buy in ((buyer, True), (seller, False)):
-            if trader is None or (trader.address, trade.time_ms, trade.tid) in state.halves:
+            if trader is None or (trader.address, trade.time_ms, trade.tid, is_buy) in state.halves:
                 continue
             fill = Fill(
                 trader.address,
@@ -144,7 +144,7 @@ class Followers:
         if (fill.time_ms, fill.tid) in state.seen:
             self._core.counters.duplicate += 1
             return False
-        return self._is_new(state, state.halves, (fill.user, fill.time_ms, fill.tid), fill, out)
+        return self._is_new(state, state.halves, (fill.user, fill.time_ms, fill.tid, fill.is_buy), fill, out)
 
     def _is_new(
         self, state: CoinState, seen: SeenKeys, key: Hashable, one: Trade | Fill, out: list[Output] | None

@@ -43,9 +43,13 @@ def recall(core: Core, restored: Restored) -> None:
     """Keys of applied trades, last decisions, followed decisions, cooldowns."""
     for fill in restored.recent_fills:
         state = core.coins.get(fill.coin)
-        if state is not None:
+        if state is None:
+            continue
+        state.watermark_ms = max(state.watermark_ms, fill.time_ms)
+        if fill.start_position is None:
             state.seen.add((fill.time_ms, fill.tid), fill.time_ms)
-            state.watermark_ms = max(state.watermark_ms, fill.time_ms)
+        else:  # through the account's own channel: the trade itself, with its other half, may still come
+            state.halves.add((fill.user, fill.time_ms, fill.tid, fill.is_buy), fill.time_ms)
     for coin, key in restored.last_keys.items():
         if coin in core.coins:
             core.coins[coin].last_key = key

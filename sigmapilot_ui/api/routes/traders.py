@@ -154,6 +154,9 @@ def recent_fills(
     ]
 
 
+FEED_ROWS = ("feed", "frames", "fills", "lag", "clock", "tracked", "priming", "lanes", "canary")
+
+
 @router.get("/subscriptions/status")
 def subscriptions_status(db: Db) -> dict[str, Any]:
     """Who is followed and how: one public trades feed per coin carries every trader, nobody needs an own connection."""
@@ -166,7 +169,7 @@ def subscriptions_status(db: Db) -> dict[str, Any]:
         "addressesByMethod": {"trades": counts["active"], "none": counts["total"] - counts["active"]},
         "active": counts["active"],
         "primed": counts["primed"],
-        "feed": {name: inputs.get(name) for name in ("feed", "frames", "fills", "lag", "tracked", "canary")},
+        "feed": {name: inputs.get(name) for name in FEED_ROWS},
     }
 
 

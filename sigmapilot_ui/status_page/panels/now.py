@@ -80,14 +80,14 @@ def show(data: Data) -> None:
     active, primed = data.tracked["active"], data.tracked["primed"]
     voted, quiet = votes(data.statuses)
     due, cause = next_evaluation(data.statuses, data.now)
+    priming = data.inputs.get("priming")
+    progress = f"{primed:,} with a known position" if priming is None else str(priming["detail"]).split(";")[0]
     behind = "" if lag_s is None else f", {words.span(lag_s)} behind the exchange"
     look.strip(
         [
             look.tile("Feed", _rate(data.inputs.get("frames")), f"frames{behind}"),
             look.tile("Fills of followed traders", _rate(fills), "each is applied to its trader's position"),
-            look.tile(
-                "Followed traders", f"{active:,}", f"{primed:,} with a known position; {data.pool_size} may vote"
-            ),
+            look.tile("Followed traders", f"{active:,}", f"{progress}; {data.pool_size} may vote"),
             look.tile("Votes now", voted, quiet),
             look.tile("Next evaluation", due, cause),
         ]
