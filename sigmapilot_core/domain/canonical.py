@@ -7,6 +7,7 @@ that give it back. Numbers that are not finite have no canonical form.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import math
@@ -16,8 +17,10 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from json.encoder import encode_basestring
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
+
+from sigmapilot_core.domain.frozen import Remembering, remember
 
 ID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "sigmapilot.canonical")
 
@@ -82,9 +85,11 @@ def sha256_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def uuid_of_text(text: str) -> str:
-    """UUIDv5 of a text in the project's name space."""
-    return str(uuid.uuid5(ID_NAMESPACE, text))
+def uuid_of_text(text: str, namespace: uuid.UUID = ID_NAMESPACE) -> str:
+    """UUIDv5 of a text in the project's name space, or another: what `str(uuid.uuid5(namespace, text))` gives."""
+    digest = hashlib.sha1(namespace.bytes + text.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 @functools.cache
@@ -96,12 +101,20 @@ def field_names(cls: type) -> tuple[str, ...]:
 def _text(value: Any) -> str:
     """json.dumps(plain(value)) with sorted keys in one pass: decisions are made of some thousand numbers."""
     kind: type = type(value)
-    return _writer(kind)(value)
+    return (_KNOWN.get(kind) or _writer(kind))(value)
 
 
-@functools.cache
+_KNOWN: dict[type, Callable[[Any], str]] = {}
+"""Writers of the types met so far: a look-up in a dictionary costs half of one in a cache."""
+
+
 def _writer(kind: type) -> Callable[[Any], str]:
     """How values of a type are written."""
+    writer = _KNOWN[kind] = _new_writer(kind)
+    return writer
+
+
+def _new_writer(kind: type) -> Callable[[Any], str]:
     if issubclass(kind, Enum):
         return lambda value: _text(value.value)
     if is_dataclass(kind):
@@ -113,8 +126,24 @@ def _writer(kind: type) -> Callable[[Any], str]:
 
 
 def _dataclass_writer(kind: type) -> Callable[[Any], str]:
-    named = [(name, f"{encode_basestring(name)}:") for name in sorted(field_names(kind))]
-    return lambda value: "{" + ",".join([prefix + _text(getattr(value, name)) for name, prefix in named]) + "}"
+    names = sorted(field_names(kind))
+    prefixes = [f"{encode_basestring(name)}:" for name in names]
+    contents = attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
+
+    def write(value: Any) -> str:
+        named = zip(prefixes, contents(value), strict=True)
+        parts = [prefix + (_KNOWN.get(type(item)) or _writer(type(item)))(item) for prefix, item in named]
+        return "{" + ",".join(parts) + "}"
+
+    def write_once(value: Any) -> str:
+        try:
+            text: str = value._text
+        except AttributeError:
+            text = write(value)
+            remember(value, "_text", text)
+        return text
+
+    return write_once if issubclass(kind, Remembering) else write
 
 
 def _mapping_text(value: Mapping[Any, Any]) -> str:
@@ -122,17 +151,44 @@ def _mapping_text(value: Mapping[Any, Any]) -> str:
     return "{" + ",".join([f"{encode_basestring(key)}:{_text(item)}" for key, item in items]) + "}"
 
 
+def _items_text(value: list[Any] | tuple[Any, ...]) -> str:
+    if value and isinstance(value[0], Remembering):
+        with contextlib.suppress(AttributeError):  # one that was never written yet, or that is of another kind
+            return "[" + ",".join([item._text for item in value]) + "]"
+    return "[" + ",".join([(_KNOWN.get(type(item)) or _writer(type(item)))(item) for item in value]) + "]"
+
+
 _WRITERS: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (bool, lambda value: "true" if value else "false"),
     (str, encode_basestring),
     (int, lambda value: f'"{int(value)}"'),
-    (float, lambda value: f'"{decimal_text(value)}"'),
-    (Decimal, lambda value: f'"{decimal_text(value)}"'),
+    (float, lambda value: f'"{_float_text(value)}"'),
+    (Decimal, lambda value: f'"{_decimal_text(value)}"'),
     (Mapping, _mapping_text),
-    (list, lambda value: "[" + ",".join([_text(item) for item in value]) + "]"),
-    (tuple, lambda value: "[" + ",".join([_text(item) for item in value]) + "]"),
+    (list, _items_text),
+    (tuple, _items_text),
     (type(None), lambda value: "null"),
 )
+
+
+def _float_text(value: float) -> str:
+    """`decimal_text` of a float: most end in a digit that is no zero, or in ".0"."""
+    text = repr(value)
+    if "e" in text or "n" in text:
+        return decimal_text(value)
+    if text.endswith(".0"):
+        text = text[:-2]
+    return "0" if text == "-0" else text
+
+
+def _decimal_text(value: Decimal) -> str:
+    """`decimal_text` of a Decimal: `str` is plain but for large and for very small exponents."""
+    text = str(value)
+    if "E" in text or not value.is_finite():
+        return decimal_text(value)
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def _number(value: int | float | Decimal, path: str) -> str:

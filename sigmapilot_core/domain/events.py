@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from sigmapilot_core.domain.frozen import Remembering, quick
+
 ZERO = Decimal(0)
 
 
@@ -48,6 +50,7 @@ class Source(StrEnum):
     BACKFILL = "backfill"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Trade:
     """One public trade: both parties are named. `aggressor_is_buyer` is the venue's side "B"."""
@@ -68,6 +71,7 @@ class Trade:
         return (self.time_ms, self.coin, self.tid)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One party's half of a trade. Identity: (user, time, coin, tid), never the transaction hash.
@@ -133,6 +137,7 @@ def fills_of_trade(trade: Trade, known_since_ms: int | None = None) -> tuple[Fil
     )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Level:
     """One price level of a book; `n` orders rest there."""
@@ -142,8 +147,9 @@ class Level:
     n: int = 1
 
 
+@quick
 @dataclass(frozen=True, slots=True)
-class Book:
+class Book(Remembering):
     """A two-sided book at one instant; bids descend, asks ascend. `received_ms` is our receive time."""
 
     coin: str
@@ -160,6 +166,7 @@ class Book:
         return float((self.bids[0].px + self.asks[0].px) / 2)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One closed candle; `open_ms` inclusive, `close_ms` exclusive (open + timeframe)."""

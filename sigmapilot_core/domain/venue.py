@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import Fill
+from sigmapilot_core.domain.frozen import quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class AssetSpec:
     is_delisted: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AssetContext:
     """Market figures of one asset. `funding_rate` is hourly; `open_interest` is in base units."""
@@ -38,6 +40,7 @@ class AssetContext:
     premium: float | None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Position:
     """An open position; `size` is signed, `liquidation_px` None where the venue gives none."""

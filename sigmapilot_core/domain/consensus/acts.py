@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import Fill
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.params import ConsensusParams
 
 _DEFAULTS = ConsensusParams()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Act:
     """One act of one (trader, coin) so far.

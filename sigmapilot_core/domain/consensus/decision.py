@@ -16,14 +16,14 @@ from sigmapilot_core.domain.consensus.gates import GateResult
 from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, at_or_after, without_unknowns
 from sigmapilot_core.domain.consensus.outcome import stop_price, take_profit_price
 from sigmapilot_core.domain.consensus.reasoning import explain
-from sigmapilot_core.domain.consensus.record import Assessment, Decision, DecisionType, PublicVote
+from sigmapilot_core.domain.consensus.record import Assessment, Decision, DecisionType
 from sigmapilot_core.domain.consensus.votes import life_ms
 from sigmapilot_core.domain.events import Direction, Verdict
 from sigmapilot_core.domain.params import Params
 from sigmapilot_core.domain.risk.governor import EntryAssessment, assess_entry
 from sigmapilot_core.domain.risk.state import EntryIntent, RiskState
 from sigmapilot_core.domain.snapshot import settings_hash
-from sigmapilot_core.domain.traders.effective_k import EffectiveK
+from sigmapilot_core.domain.traders.effective_k import EffectiveK, PairMatrix
 
 
 def decide(inputs: DecisionInputs, params: Params) -> Decision:
@@ -89,14 +89,17 @@ def _key(
     )
 
 
-def assess(inputs: DecisionInputs, params: Params) -> Assessment:
-    """All gates, the estimate, size and risk checks; `inputs` hold no number that is not finite."""
+def assess(inputs: DecisionInputs, params: Params, measured: PairMatrix | None = None) -> Assessment:
+    """All gates, the estimate, size and risk checks; `inputs` hold no number that is not finite.
+
+    `measured` is a faster form of `inputs.pairs` with `inputs.rho0`: the same correlations, the same result.
+    """
     longs = tuple(voter for voter in inputs.voters if voter.direction is Direction.LONG)
     shorts = tuple(voter for voter in inputs.voters if voter.direction is Direction.SHORT)
     direction = gates.direction_of(len(longs), len(shorts))
     agreeing = {Direction.LONG: longs, Direction.SHORT: shorts, Direction.NONE: ()}[direction]
     n_agreeing = max(len(longs), len(shorts))
-    k = estimate.independent_votes(agreeing, inputs, params)
+    k = estimate.independent_votes(agreeing, inputs, params, measured)
     trade_stop = estimate.trade_stop_fraction(inputs)
     ev, cost = estimate.value_of(agreeing, direction, k, trade_stop, inputs, params)
     median = gates.median_price([voter.price for voter in agreeing])
@@ -120,7 +123,7 @@ def assess(inputs: DecisionInputs, params: Params) -> Assessment:
         agreement_pct=n_agreeing / len(inputs.voters) if inputs.voters else None,
         effective_k=None if k is None else k.value,
         measured_share=None if k is None else k.measured_share,
-        votes=tuple(_public(voter, params) for voter in inputs.voters),
+        votes=tuple([estimate.figures_of(voter, params).public for voter in inputs.voters]),
         mid=mid,
         median_vote_price=median,
         price_drift_bps=(mid - median) / median * gates.BPS if mid is not None and median else None,
@@ -196,11 +199,6 @@ def _type(results: tuple[GateResult, ...], entry: EntryAssessment) -> DecisionTy
     if not all(result.passed is True for result in results):
         return DecisionType.SKIP
     return DecisionType.SIGNAL if entry.is_allowed else DecisionType.RISK_REJECT
-
-
-def _public(voter: Voter, params: Params) -> PublicVote:
-    weight = estimate.vote_weight_of(voter, params)
-    return PublicVote(voter.direction, voter.voted_at_ms, voter.price, voter.notional, weight)
 
 
 def _passed(verdict: Verdict) -> bool | None:

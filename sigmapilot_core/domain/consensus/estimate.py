@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sigmapilot_core.domain.consensus.expected_value import ExpectedValue, VoterEdge, expected_value
+from sigmapilot_core.domain.consensus.expected_value import ExpectedValue, VoterEdge, at_cost, expected_value
 from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, at_or_after, is_sane
+from sigmapilot_core.domain.consensus.record import PublicVote
 from sigmapilot_core.domain.consensus.votes import vote_weight
 from sigmapilot_core.domain.events import Direction
+from sigmapilot_core.domain.frozen import remember
 from sigmapilot_core.domain.market.costs import CostBreakdown, MarketQuote, round_trip_cost
 from sigmapilot_core.domain.market.regime import Regime, stop_in_regime
 from sigmapilot_core.domain.params import Params, RiskParams
 from sigmapilot_core.domain.risk.kelly import position_share
-from sigmapilot_core.domain.traders.effective_k import EffectiveK, assess, by_pair
+from sigmapilot_core.domain.traders.effective_k import EffectiveK, PairMatrix, assess, by_pair
 from sigmapilot_core.domain.traders.posterior import Posterior, Predictive, predictive
 
 _MIN_ALPHA = 0.5  # at or below it the predictive has no mean
@@ -29,6 +31,30 @@ def trade_stop_fraction(inputs: DecisionInputs) -> float | None:
     if inputs.volatility is None or inputs.volatility.stop_fraction <= 0:
         return None
     return stop_in_regime(inputs.volatility.stop_fraction, regime_of(inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class VoterFigures:
+    """What follows from one vote under one set of parameters; None where posterior or notional are unknown."""
+
+    weight: float | None
+    edge: VoterEdge | None
+    public: PublicVote
+
+
+def figures_of(voter: Voter, params: Params) -> VoterFigures:
+    """The vote's figures, remembered on the vote: it is looked at again with every other vote on its coin."""
+    try:
+        held: tuple[Params, VoterFigures] = voter._figures
+        if held[0] is params:
+            return held[1]
+    except AttributeError:
+        pass
+    weight = vote_weight_of(voter, params)
+    public = PublicVote(voter.direction, voter.voted_at_ms, voter.price, voter.notional, weight)
+    figures = VoterFigures(weight, _edge(voter, params), public)
+    remember(voter, "_figures", (params, figures))
+    return figures
 
 
 def posterior_of(voter: Voter) -> Posterior | None:
@@ -49,13 +75,19 @@ def vote_weight_of(voter: Voter, params: Params) -> float | None:
     return vote_weight(posterior.kappa, float(voter.notional), params.posterior)
 
 
-def independent_votes(agreeing: tuple[Voter, ...], inputs: DecisionInputs, params: Params) -> EffectiveK | None:
-    """Effective K of the agreeing; None without any, or where a weight or rho0 is unknown."""
-    weights = [vote_weight_of(voter, params) for voter in agreeing]
-    if not weights or inputs.rho0 is None or any(weight is None for weight in weights):
+def independent_votes(
+    agreeing: tuple[Voter, ...], inputs: DecisionInputs, params: Params, measured: PairMatrix | None = None
+) -> EffectiveK | None:
+    """Effective K of the agreeing; None without any, or where a weight or rho0 is unknown.
+
+    `measured` holds `inputs.pairs` and `inputs.rho0` ready for all who may vote; without it they are laid out here.
+    """
+    known = [weight for voter in agreeing if (weight := figures_of(voter, params).weight) is not None]
+    if not agreeing or inputs.rho0 is None or len(known) < len(agreeing):
         return None
-    known = [weight for weight in weights if weight is not None]
     addresses = [voter.address for voter in agreeing]
+    if measured is not None:
+        return measured.assess(addresses, known)
     return assess(addresses, known, by_pair(inputs.pairs), inputs.rho0, params.correlation)
 
 
@@ -75,23 +107,22 @@ def value_of(
     """(estimate, cost of the intended size); the estimate is None where a voter, K or the calibration is unknown."""
     if direction is Direction.NONE or k is None or inputs.calibration is None:
         return None, None
-    edges = [_edge(voter, params) for voter in agreeing]
-    if any(edge is None for edge in edges):
+    edges = [edge for voter in agreeing if (edge := figures_of(voter, params).edge) is not None]
+    if len(edges) < len(agreeing):
         return None, None
-    at_cost = functools.partial(
-        expected_value,
-        [edge for edge in edges if edge is not None],
+    before_cost = expected_value(
+        edges,
         k.value,
+        cost_bps=None,
         stop_fraction=trade_stop,
         maps=inputs.calibration,
         params=params.probability,
         posterior=params.posterior,
     )
-    before_cost = at_cost(cost_bps=None)
     notional = _intended_notional(before_cost, agreeing, trade_stop, inputs, params)
     cost = None if notional is None else _cost(direction, notional, inputs, params)
     if cost is not None and cost.total_bps is not None:
-        return at_cost(cost_bps=cost.total_bps), cost
+        return at_cost(before_cost, cost.total_bps), cost
     if before_cost.gross_r is None or before_cost.stop_bps is None:
         return before_cost, cost
     return replace(before_cost, reason=_why_no_cost(cost)), cost

@@ -7,7 +7,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from sigmapilot_core.domain.frozen import changed, quick, remember
 from sigmapilot_core.domain.market.checks import finite, known, not_negative, positive
 from sigmapilot_core.domain.params import PosteriorParams, ProbabilityParams
 from sigmapilot_core.domain.traders.posterior import weight
@@ -69,8 +71,27 @@ class CalibrationMaps:
     gross_ev: CalibrationMap = IDENTITY
 
 
+class _WithTerms:
+    """Room for the terms of a voter's edge, made once (see `_terms`)."""
+
+    __slots__ = ("_terms",)
+
+    _terms: tuple[PosteriorParams, _Terms]
+
+
+class _Terms(NamedTuple):
+    """What one voter adds to each sum of spec 3; c is the weight of the voter's record."""
+
+    c_logit_p: float
+    c_p_win: float
+    c_p_loss: float
+    c_gain: float
+    c_loss: float
+
+
+@quick
 @dataclass(frozen=True, slots=True)
-class VoterEdge:
+class VoterEdge(_WithTerms):
     """What one agreeing voter's clamped predictive of gross R says, and how much it rests on.
 
     `p_win` = P(R > 0), `gain_r` = E[max(R, 0)], `loss_r` = E[max(-R, 0)], `kappa` of the posterior.
@@ -90,6 +111,7 @@ class VoterEdge:
         positive("kappa", self.kappa)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ExpectedValue:
     """Every part of the estimate; None is unknown and then `reason` says why.
@@ -126,11 +148,8 @@ def pooled_probability(
     params, posterior = params or ProbabilityParams(), posterior or PosteriorParams()
     if not voters:
         raise ValueError("voters is empty; allowed is one voter or more.")
-    terms = []
-    for voter in voters:
-        p = min(1 - _P_EDGE, max(_P_EDGE, voter.p_win))
-        terms.append(weight(voter.kappa, posterior) * (math.log(p) - math.log1p(-p)))
-    logit = not_negative("effective_k", effective_k) / len(voters) * math.fsum(terms)
+    evidence = math.fsum([_terms(voter, posterior).c_logit_p for voter in voters])
+    logit = not_negative("effective_k", effective_k) / len(voters) * evidence
     p = 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))
     return min(params.p_max, max(params.p_min, p))
 
@@ -142,15 +161,29 @@ def average_payoffs(
 
     None where no voter can win, or none can lose.
     """
+    if not voters:
+        return None, None
     posterior = posterior or PosteriorParams()
-    weights = [weight(voter.kappa, posterior) for voter in voters]
-
-    def weighted(values: list[float]) -> float:
-        return math.fsum(c * value for c, value in zip(weights, values, strict=True))
-
-    wins, losses = weighted([v.p_win for v in voters]), weighted([1 - v.p_win for v in voters])
-    gain, damage = weighted([v.gain_r for v in voters]), weighted([v.loss_r for v in voters])
+    columns = zip(*[_terms(voter, posterior) for voter in voters], strict=True)
+    _, wins, losses, gain, damage = map(math.fsum, columns)
     return (gain / wins if wins > 0 else None), (damage / losses if losses > 0 else None)
+
+
+def _terms(voter: VoterEdge, posterior: PosteriorParams) -> _Terms:
+    """The voter's terms, remembered on the edge: pools change once a minute, decisions come many times a second."""
+    try:
+        held = voter._terms
+        if held[0] is posterior:
+            return held[1]
+    except AttributeError:
+        pass
+    c = weight(voter.kappa, posterior)
+    p = min(1 - _P_EDGE, max(_P_EDGE, voter.p_win))
+    terms = _Terms(
+        c * (math.log(p) - math.log1p(-p)), c * voter.p_win, c * (1 - voter.p_win), c * voter.gain_r, c * voter.loss_r
+    )
+    remember(voter, "_terms", (posterior, terms))
+    return terms
 
 
 def expected_value(
@@ -171,22 +204,31 @@ def expected_value(
     maps = maps or CalibrationMaps()
     not_negative("effective_k", effective_k)
     stop_bps = stop_fraction * BPS if stop_fraction is not None and known(stop_fraction) and stop_fraction > 0 else None
-    cost = cost_bps if known(cost_bps) else None
-    cost_r = cost / stop_bps if cost is not None and stop_bps is not None else None
     win, loss = average_payoffs(voters, posterior)
     if win is None or loss is None or effective_k <= 0:
         reason = "no voter can win, or none can lose" if voters and effective_k > 0 else "no agreeing voters"
-        return ExpectedValue(
-            n_voters=len(voters), effective_k=effective_k, win_r=win, loss_r=loss,
-            cost_bps=cost, stop_bps=stop_bps, cost_r=cost_r, reason=reason,
-        )  # fmt: skip
+        return at_cost(ExpectedValue(len(voters), effective_k, win_r=win, loss_r=loss, stop_bps=stop_bps,
+                                     reason=reason), cost_bps)  # fmt: skip
     p_raw = pooled_probability(voters, effective_k, params, posterior)
     p = min(1.0, max(0.0, maps.probability(p_raw)))
     raw = p * win - (1 - p) * loss
-    gross = maps.gross_ev(raw)
-    missing = "stop is not known" if stop_bps is None else "cost is not known"
-    return ExpectedValue(
-        n_voters=len(voters), effective_k=effective_k, p_raw=p_raw, p_win=p, win_r=win, loss_r=loss,
-        gross_raw_r=raw, gross_r=gross, cost_bps=cost, stop_bps=stop_bps, cost_r=cost_r,
-        net_r=None if cost_r is None else gross - cost_r, reason=missing if cost_r is None else None,
+    before_cost = ExpectedValue(
+        len(voters), effective_k, p_raw, p, win, loss, raw, maps.gross_ev(raw), stop_bps=stop_bps,
+        reason="stop is not known" if stop_bps is None else "cost is not known",
     )  # fmt: skip
+    return at_cost(before_cost, cost_bps)
+
+
+def at_cost(before: ExpectedValue, cost_bps: float | None) -> ExpectedValue:
+    """An estimate of which no cost was known, at this cost: cost in R = cost / stop, net = gross - cost in R.
+
+    An unknown cost changes nothing; without a stop the cost stands in bps only.
+    """
+    if cost_bps is None or not known(cost_bps):
+        return before
+    if before.stop_bps is None:
+        return changed(before, cost_bps=cost_bps)
+    cost_r = cost_bps / before.stop_bps
+    if before.gross_r is None:
+        return changed(before, cost_bps=cost_bps, cost_r=cost_r)
+    return changed(before, cost_bps=cost_bps, cost_r=cost_r, net_r=before.gross_r - cost_r, reason=None)

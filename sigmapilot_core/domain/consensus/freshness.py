@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from sigmapilot_core.domain.consensus.gates import GateResult
 from sigmapilot_core.domain.consensus.inputs import MAX_CLOCK_OFFSET_S, DecisionInputs, is_sane
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.market.bars import timeframe_ms
 from sigmapilot_core.domain.market.regime import Regime
 from sigmapilot_core.domain.market.volatility import VolatilitySource
 from sigmapilot_core.domain.params import Params
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class InputState:
     """One input: `passed` is True, False or None for unknown; `age_s` and `limit_s` where it has an age."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import Direction, Verdict
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.market.checks import known
 from sigmapilot_core.domain.params import ConsensusParams
 from sigmapilot_core.domain.traders.effective_k import EffectiveK
@@ -29,6 +30,7 @@ BPS = 10_000.0
 _DEFAULTS = ConsensusParams()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class GateResult:
     """Verdict of one gate or risk check: `passed` is True, False, or None for unknown."""

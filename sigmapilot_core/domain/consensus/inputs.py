@@ -10,7 +10,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from decimal import Decimal
 from enum import Enum
@@ -20,6 +20,7 @@ from sigmapilot_core.domain.canonical import canonical_json, field_names
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus.expected_value import CalibrationMaps
 from sigmapilot_core.domain.events import Book, Direction
+from sigmapilot_core.domain.frozen import Remembering, quick, remember
 from sigmapilot_core.domain.market.costs import HoldEstimate
 from sigmapilot_core.domain.market.regime import RegimeEstimate
 from sigmapilot_core.domain.market.volatility import VolatilityEstimate
@@ -30,8 +31,17 @@ MAX_CLOCK_OFFSET_S = 5.0
 """Largest difference between the venue's stamp of a book and our receive time; beyond it ages mean nothing."""
 
 
+class _WithFigures(Remembering):
+    """Room for what follows from a vote, made once (`estimate.figures_of`)."""
+
+    __slots__ = ("_figures",)
+
+    _figures: Any
+
+
+@quick
 @dataclass(frozen=True, slots=True)
-class Voter:
+class Voter(_WithFigures):
     """One vote with its fills and the voter's posterior; `n_episodes` are the closed episodes behind it."""
 
     address: str
@@ -47,8 +57,9 @@ class Voter:
     n_episodes: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
-class DecisionInputs:
+class DecisionInputs(Remembering):
     """Inputs of one decision; instants in milliseconds, None where unknown.
 
     `now_ms` is the receive time of the event, or the deadline of the timer, that caused the evaluation;
@@ -118,16 +129,29 @@ def is_sane(book: Book) -> bool:
     return all(0 < level.px < math.inf and 0 < level.sz < math.inf for level in levels) and book.mid is not None
 
 
-def without_unknowns(inputs: DecisionInputs) -> DecisionInputs:
+def without_unknowns(inputs: DecisionInputs, finite: tuple[str, ...] = ()) -> DecisionInputs:
     """The inputs with every number that is not finite made unknown, together with the smallest part that cannot do
-    without it.
+    without it. Fields named in `finite` are known to hold nothing else and are not looked at.
 
     Errors: ValueError where that would be the inputs themselves.
     """
-    cleaned = _clean(inputs)
+    names = _fields_with_numbers(DecisionInputs)
+    if finite:
+        names = tuple(item for item in names if item[0] not in finite)
+    cleaned = _clean_dataclass(names, inputs)
     if cleaned is _BROKEN:
         raise ValueError(f"inputs of {inputs.asset} hold a number that is not finite where one is required")
     return typing.cast(DecisionInputs, cleaned)
+
+
+def finite_pairs(pairs: Iterable[PairCorrelation]) -> tuple[PairCorrelation, ...]:
+    """Pairs as `without_unknowns` leaves them."""
+    return tuple(_clean(pair) for pair in pairs)
+
+
+def finite_voter(voter: Voter) -> Voter:
+    """A voter as `without_unknowns` leaves him."""
+    return typing.cast(Voter, _clean(voter))
 
 
 _BROKEN = object()
@@ -145,11 +169,25 @@ def _clean(value: Any) -> Any:
 def _cleaner(kind: type) -> Callable[[Any], Any] | None:
     """How values of a type are cleaned; None for types without numbers that could be broken."""
     if is_dataclass(kind):
-        return functools.partial(_clean_dataclass, _fields_with_numbers(kind))
+        clean = functools.partial(_clean_dataclass, _fields_with_numbers(kind))
+        return functools.partial(_clean_once, clean) if issubclass(kind, Remembering) else clean
     for base, cleaner in _CLEANERS:
         if issubclass(kind, base):
             return cleaner
     return None
+
+
+def _clean_once(cleaner: Callable[[Any], Any], value: Any) -> Any:
+    """A value that was found finite is not looked at again."""
+    try:
+        if value._is_finite:
+            return value
+    except AttributeError:
+        pass
+    cleaned = cleaner(value)
+    if cleaned is value:
+        remember(value, "_is_finite", True)
+    return cleaned
 
 
 def _clean_dataclass(names: tuple[tuple[str, bool], ...], value: Any) -> Any:

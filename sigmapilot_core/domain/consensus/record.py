@@ -12,6 +12,7 @@ from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus.expected_value import ExpectedValue
 from sigmapilot_core.domain.consensus.gates import GateResult
 from sigmapilot_core.domain.events import Direction
+from sigmapilot_core.domain.frozen import Remembering, quick
 from sigmapilot_core.domain.market.costs import CostBreakdown
 from sigmapilot_core.domain.market.regime import Regime
 from sigmapilot_core.domain.risk.sizing import SizedEntry
@@ -25,8 +26,9 @@ class DecisionType(StrEnum):
     RISK_REJECT = "risk_reject"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
-class PublicVote:
+class PublicVote(Remembering):
     """One vote without its voter; `weight` is the vote's weight in effective K, None where unknown."""
 
     direction: Direction

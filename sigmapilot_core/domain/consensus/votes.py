@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from sigmapilot_core.domain.consensus import acts
 from sigmapilot_core.domain.consensus.acts import Act
 from sigmapilot_core.domain.events import ZERO, Direction, Fill
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.params import ConsensusParams, PosteriorParams
 from sigmapilot_core.domain.traders import posterior
 
@@ -24,6 +26,7 @@ QUIET_PERCENTILE, VIOLENT_PERCENTILE = 20.0, 80.0
 QUIET_FACTOR, VIOLENT_FACTOR = 0.5, 2.0
 
 _DEFAULTS = ConsensusParams()
+_TIME_THEN_TRADER = attrgetter("voted_at_ms", "user")
 
 
 class VoteChange(StrEnum):
@@ -37,6 +40,7 @@ class VoteChange(StrEnum):
     DROPPED = "dropped"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Vote:
     """One trader's vote on one asset. `price` is the act's VWAP, `notional` its value in USD; `fills` names the act's
@@ -57,6 +61,7 @@ class Vote:
         return tuple(f"{self.user}:{time_ms}:{self.coin}:{tid}" for time_ms, tid in self.fills)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TraderState:
     """What is kept per (pool trader, coin): the act in progress, the vote that stands, and the largest |position|
@@ -105,6 +110,7 @@ def _checked(state: TraderState, position: Decimal) -> tuple[TraderState, VoteCh
     return TraderState(state.act, vote, max(state.peak, abs(position))), None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class VoteSet:
     """The votes that stand on one asset, by trader, and the watermark up to which they were looked at."""
@@ -115,19 +121,20 @@ class VoteSet:
 
     def with_vote(self, user: str, vote: Vote | None) -> VoteSet:
         """The set with the trader's vote put, replaced or (None) removed."""
-        votes = {name: held for name, held in self.votes.items() if name != user}
+        votes = dict(self.votes)
+        votes.pop(user, None)
         if vote is not None:
             votes[user] = vote
         return VoteSet(self.coin, votes, self.watermark_ms)
 
     def heads(self) -> tuple[int, int]:
         """(voters for long, voters for short)."""
-        longs = sum(vote.direction is Direction.LONG for vote in self.votes.values())
+        longs = [vote.direction for vote in self.votes.values()].count(Direction.LONG)
         return longs, len(self.votes) - longs
 
     def ordered(self) -> tuple[Vote, ...]:
         """By time, then trader: the same for every order in which votes of one instant arrived."""
-        return tuple(sorted(self.votes.values(), key=lambda vote: (vote.voted_at_ms, vote.user)))
+        return tuple(sorted(self.votes.values(), key=_TIME_THEN_TRADER))
 
 
 def advance(vote_set: VoteSet, watermark_ms: int, life_ms: int) -> tuple[VoteSet, tuple[Vote, ...]]:
@@ -143,7 +150,7 @@ def next_deadline_ms(vote_set: VoteSet, life_ms: int) -> int | None:
     """The first instant at which a vote has expired: one millisecond after its time plus life; None without votes."""
     if not vote_set.votes:
         return None
-    return min(vote.voted_at_ms for vote in vote_set.votes.values()) + life_ms + 1
+    return min([vote.voted_at_ms for vote in vote_set.votes.values()]) + life_ms + 1
 
 
 def life_ms(atr_percentile: float | None, params: ConsensusParams = _DEFAULTS) -> int:

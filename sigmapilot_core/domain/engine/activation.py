@@ -30,7 +30,7 @@ class Activation:
         core = self._core
         if core.model is not None and core.model.snapshot.mode != snapshot.mode:
             raise ValueError(f"snapshot.mode is {snapshot.mode!r}, allowed is {core.model.snapshot.mode!r}")
-        core.model = ActiveModel.of(snapshot)
+        core.model = ActiveModel.of(snapshot, core.model)
         self._adopt_coins(snapshot)
         restored, self.restored = self.restored, None
         if restored is not None:

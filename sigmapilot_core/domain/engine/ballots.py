@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 from sigmapilot_core.domain.consensus import outcome, votes
 from sigmapilot_core.domain.consensus.decision import assess, decision_key, seal
 from sigmapilot_core.domain.consensus.gates import direction_of
-from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, without_unknowns
+from sigmapilot_core.domain.consensus.inputs import DecisionInputs, without_unknowns
 from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 from sigmapilot_core.domain.consensus.votes import TraderState, Vote, VoteChange
 from sigmapilot_core.domain.engine.accounts import Seat
@@ -19,6 +17,9 @@ from sigmapilot_core.domain.events import Bar, Fill
 from sigmapilot_core.domain.market.costs import HoldEstimate
 from sigmapilot_core.domain.risk import steps
 from sigmapilot_core.domain.traders.ledger import LedgerChange
+
+_MADE_FINITE = ("pairs", "voters")
+"""What model and electorate hold finite numbers of only."""
 
 
 class Ballots:
@@ -81,6 +82,8 @@ class Ballots:
 
     def evaluate(self, now_ms: int, seq: int, out: list[Output]) -> None:
         """Decide every coin whose votes changed since the last call."""
+        if not self._changed:
+            return
         changed, self._changed = self._changed, {}
         for state in changed.values():
             change, state.change = state.change, Change.NONE
@@ -111,8 +114,8 @@ class Ballots:
             return
         self._core.counters.evaluations += 1
         trigger = f"{self._core.partition}-{seq}"
-        inputs = without_unknowns(build_inputs(self._core, model, state, now_ms, trigger))
-        assessment = assess(inputs, model.params)
+        inputs = without_unknowns(build_inputs(self._core, model, state, now_ms, trigger), finite=_MADE_FINITE)
+        assessment = assess(inputs, model.params, model.measured)
         key = decision_key(inputs, assessment)
         if key == state.last_key:
             return
@@ -159,8 +162,11 @@ class Ballots:
         shown = vote or held
         if shown is not None:
             out.append(VoteChanged(state.coin, user, moved, shown, at_ms))
-        self._note(state, Change.UPDATED if moved is VoteChange.UPDATED else Change.CHANGED)
-        self._reschedule(state)
+        if moved is VoteChange.UPDATED:  # a later fill of the act: the vote keeps its time, hence its end
+            self._note(state, Change.UPDATED)
+        else:
+            self._note(state, Change.CHANGED)
+            self._reschedule(state)
 
     def _note(self, state: CoinState, change: Change) -> None:
         state.note(change)
@@ -175,10 +181,9 @@ class Ballots:
 def build_inputs(core: Core, model: ActiveModel, state: CoinState, now_ms: int, trigger: str) -> DecisionInputs:
     """Everything that is known for a decision on the coin at this instant."""
     slow, figures = model.snapshot.slow, state.figures
-    voters = tuple(_voter(vote, model) for vote in state.vote_set.ordered())
+    voters = state.electorate.voters(state.vote_set.ordered(), model.members)
     direction = direction_of(*state.vote_set.heads())
-    agreeing = sorted(voter.address for voter in voters if voter.direction is direction)
-    keys = itertools.combinations(agreeing, 2)
+    agreeing = sorted([voter.address for voter in voters if voter.direction is direction])
     funding, costs_as_of_ms = state.funding
     return DecisionInputs(
         asset=state.coin,
@@ -189,7 +194,7 @@ def build_inputs(core: Core, model: ActiveModel, state: CoinState, now_ms: int, 
         snapshot_hash=model.hash,
         settings_hash=model.settings_hash,
         voters=voters,
-        pairs=tuple(model.pairs[key] for key in keys if key in model.pairs),
+        pairs=state.electorate.pairs(agreeing, model.pairs),
         rho0=slow.rho0,
         book=state.book,
         is_book_subscribed=state.is_book_subscribed,
@@ -210,22 +215,4 @@ def build_inputs(core: Core, model: ActiveModel, state: CoinState, now_ms: int, 
         correlation_as_of_ms=slow.correlation_as_of_ms,
         leaderboard_as_of_ms=slow.leaderboard_as_of_ms,
         risk=core.risk,
-    )
-
-
-def _voter(vote: Vote, model: ActiveModel) -> Voter:
-    member = model.members[vote.user]
-    posterior = member.posterior
-    return Voter(
-        address=vote.user,
-        direction=vote.direction,
-        voted_at_ms=vote.voted_at_ms,
-        price=vote.price,
-        notional=vote.notional,
-        fill_ids=vote.fill_ids,
-        m=posterior.m,
-        kappa=posterior.kappa,
-        alpha=posterior.alpha,
-        beta=posterior.beta,
-        n_episodes=member.n_episodes,
     )

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from sigmapilot_core.domain.consensus.outcome import Followed
 from sigmapilot_core.domain.consensus.votes import VoteSet, life_ms
+from sigmapilot_core.domain.engine.electorate import Electorate
 from sigmapilot_core.domain.engine.seen import SeenKeys
 from sigmapilot_core.domain.events import Book
 from sigmapilot_core.domain.params import MAJORS, ConsensusParams
@@ -68,6 +69,7 @@ class CoinState:
     followed: list[Followed] = field(default_factory=list)
     seen: SeenKeys = field(default_factory=SeenKeys)
     halves: SeenKeys = field(default_factory=SeenKeys)
+    electorate: Electorate = field(default_factory=Electorate)
 
     @classmethod
     def of(cls, coin: str, figures: AssetFigures) -> CoinState:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from sigmapilot_core.domain.consensus.inputs import finite_pairs
 from sigmapilot_core.domain.engine.accounts import Trader
 from sigmapilot_core.domain.engine.coin import CoinState, Connection
+from sigmapilot_core.domain.engine.electorate import PairIndex
 from sigmapilot_core.domain.engine.schedule import Schedule
 from sigmapilot_core.domain.params import Params
 from sigmapilot_core.domain.risk.state import RiskState
 from sigmapilot_core.domain.snapshot import ModelSnapshot, PoolMember
-from sigmapilot_core.domain.traders.correlation import PairCorrelation
-from sigmapilot_core.domain.traders.effective_k import by_pair
+from sigmapilot_core.domain.traders.effective_k import PairMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,21 @@ class ActiveModel:
     hash: str
     settings_hash: str
     members: dict[str, PoolMember]
-    pairs: dict[tuple[str, str], PairCorrelation]
+    pairs: PairIndex
+    measured: PairMatrix
+    slow_hash: str
 
     @classmethod
-    def of(cls, snapshot: ModelSnapshot) -> ActiveModel:
-        """Index a snapshot."""
-        members = {member.address: member for member in snapshot.slow.pool}
-        return cls(snapshot, snapshot.hash, snapshot.settings_hash, members, by_pair(snapshot.slow.pairs))
+    def of(cls, snapshot: ModelSnapshot, before: ActiveModel | None = None) -> ActiveModel:
+        """Index a snapshot; what has not changed since the model before is taken over."""
+        slow, settings_hash, slow_hash = snapshot.slow, snapshot.settings_hash, snapshot.slow_hash
+        if before is not None and (before.slow_hash, before.settings_hash) == (slow_hash, settings_hash):
+            snapshot = replace(snapshot, slow=before.snapshot.slow, settings=before.snapshot.settings)
+            return replace(before, snapshot=snapshot, hash=snapshot.hash)
+        members = {member.address: member for member in slow.pool}
+        pairs = finite_pairs(slow.pairs)
+        measured = PairMatrix(tuple(members), pairs, slow.rho0, snapshot.settings.correlation)
+        return cls(snapshot, snapshot.hash, settings_hash, members, PairIndex.of(pairs), measured, slow_hash)
 
     @property
     def params(self) -> Params:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sigmapilot_core.domain.events import Bar, Book, Fill, Trade
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.risk.state import RiskState
 from sigmapilot_core.domain.snapshot import ModelSnapshot
 from sigmapilot_core.domain.venue import AssetContext, Position
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TradesReceived:
     """Public trades of one frame, in execution order; `is_history` for the replay after a subscribe."""
@@ -29,6 +31,7 @@ class TradesReceived:
         return self.received_ms
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FillsReceived:
     """Fills of followed accounts from their own channel, in execution order."""
@@ -59,6 +62,7 @@ class PositionsPrimed:
         return self.received_ms
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class BookUpdated:
     """A new book of one coin."""
@@ -72,6 +76,7 @@ class BookUpdated:
         return self.book.received_ms
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ContextUpdated:
     """Mark, funding and other figures of one coin."""
@@ -114,6 +119,7 @@ class SnapshotActivated:
         return self.received_ms
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TimerFired:
     """A deadline the engine asked for has come."""
@@ -141,6 +147,7 @@ class AccountUpdated:
         return self.received_ms
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
     """Which coins a connection hears, which of them with books, and when its last frame of any kind came; `unheard` are

@@ -11,11 +11,13 @@ from sigmapilot_core.domain.consensus.inputs import DecisionInputs
 from sigmapilot_core.domain.consensus.outcome import Followed, Outcome
 from sigmapilot_core.domain.consensus.votes import Vote, VoteChange
 from sigmapilot_core.domain.events import Fill
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.traders.episode import Episode, OpenEpisode
 from sigmapilot_core.domain.traders.episodes import EpisodeState
 from sigmapilot_core.domain.traders.ledger import Action
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FillStored:
     """A tracked trader's fill with what it did; `state` is that of (user, coin) after it.
@@ -33,6 +35,7 @@ class FillStored:
     seq: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EpisodeOpened:
     """An episode began, or was met mid-life."""
@@ -40,6 +43,7 @@ class EpisodeOpened:
     episode: OpenEpisode
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EpisodeClosed:
     """An episode ended."""
@@ -56,6 +60,7 @@ class EpisodeGap:
     episode_id: str | None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PositionRestated:
     """The state of (user, coin) changed without a fill: primed, reconciled or timed out."""
@@ -82,6 +87,7 @@ class TrackingChanged:
     removed: tuple[str, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class VoteChanged:
     """The set of votes on an asset changed; `vote` is the new one, or the one that left."""
@@ -93,6 +99,7 @@ class VoteChanged:
     at_ms: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class DecisionMade:
     """A decision to write. `key` is what deduplication goes on from after a restart."""
@@ -146,6 +153,7 @@ class GapFound:
     detail: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NextTimer:
     """The earliest instant at which the engine wants a `TimerFired`; None for none. Replaces what was asked before."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from sigmapilot_core.domain.frozen import quick
+
 
 class Kind(IntEnum):
     """What is due; also the order within one instant."""
@@ -16,6 +18,7 @@ class Kind(IntEnum):
     VOTES = 2
 
 
+@quick
 @dataclass(frozen=True, slots=True, order=True)
 class Due:
     """One deadline; `user` is empty for votes, `coin` for reconciling."""

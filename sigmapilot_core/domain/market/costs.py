@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sigmapilot_core.domain.events import Book, Direction, Level
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.market.checks import finite, not_negative, positive
 from sigmapilot_core.domain.params import MAJORS, CostParams
 
@@ -35,6 +36,7 @@ class HoldEstimate:
     episodes: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MarketQuote:
     """What costs are computed from: the book (None: none received), if it is subscribed, the hourly funding rate."""
@@ -45,6 +47,7 @@ class MarketQuote:
     funding_rate_hourly: float | None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CostBreakdown:
     """Costs of a round trip in bps of the notional; None is unknown and then `reason` says why.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import Direction, Verdict
+from sigmapilot_core.domain.frozen import Remembering, quick
 from sigmapilot_core.domain.market.regime import Regime
 
 
@@ -27,6 +28,7 @@ class OpenPosition:
         return float(abs(self.size) * self.mark_px)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RiskAccount:
     """The account at one instant; None is unknown. A paper account has no equity floor."""
@@ -52,8 +54,9 @@ class KillSwitch:
     is_auto: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
-class RiskState:
+class RiskState(Remembering):
     """State of the governor; the default is that of a fresh installation, in which every entry is unknown.
 
     `day` is the UTC day number of `opening_equity_usd`. `signal_times_ms` holds the last signal per asset.
@@ -70,6 +73,7 @@ class RiskState:
     signal_times_ms: Mapping[str, int] = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EntryIntent:
     """An entry that passed the gates. None is unknown. `notional_usd` is the size after all caps, see `size_entry`.
@@ -89,6 +93,7 @@ class EntryIntent:
     notional_usd: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RiskCheck:
     """One check of the governor; unknown blocks like fail."""

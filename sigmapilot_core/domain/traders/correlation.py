@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sigmapilot_core.domain.events import ZERO, Fill
+from sigmapilot_core.domain.frozen import Remembering, quick
 from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS, CorrelationParams
 
 Signs = dict[tuple[str, int], int]
@@ -25,8 +26,9 @@ _DEFAULTS = CorrelationParams()
 _ROUNDING = 1e-9  # a float net below this share of the gross is an exact zero
 
 
+@quick
 @dataclass(frozen=True, slots=True)
-class PairCorrelation:
+class PairCorrelation(Remembering):
     """One row of `trader_corr`; addr_a < addr_b.
 
     `rho` (cosine) is None below the minimum of `n_buckets` = min(n_a, n_b); `phi_common` in [-1, 1] is None below the

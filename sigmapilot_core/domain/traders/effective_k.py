@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,10 @@ def effective_k(weights: ArrayLike, rho: ArrayLike) -> float:
         return 0.0
     matrix = np.clip(matrix, 0.0, 1.0)
     np.fill_diagonal(matrix, 1.0)
-    share = w / total  # scale first: tiny weights must not underflow when squared
+    return _of_shares(w / total, matrix)  # scale first: tiny weights must not underflow when squared
+
+
+def _of_shares(share: NDArray[np.float64], matrix: NDArray[np.float64]) -> float:
     return float(1.0 / (share @ matrix @ share))
 
 
@@ -72,6 +75,57 @@ def assess(
     n_pairs = n * (n - 1) // 2
     share = n_measured / n_pairs if n_pairs else 1.0
     return EffectiveK(effective_k(weights, matrix), share, n_pairs, is_known=share >= params.min_measured_share)
+
+
+class PairMatrix:
+    """The correlations of all who may vote, laid out once: `assess` for any of them without asking pair by pair.
+
+    The numbers are those of `used_rho` and `measured`, so K is the same to the last bit. Memory: 9 bytes a pair of
+    addresses, twice. Errors: ValueError for rho0 or a correlation that is not finite.
+    """
+
+    __slots__ = ("_index", "_is_measured", "_params", "_rho")
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        pairs: Iterable[PairCorrelation],
+        rho0: float,
+        params: CorrelationParams = _DEFAULTS,
+    ) -> None:
+        n = len(addresses)
+        self._params = params
+        self._index = {address: i for i, address in enumerate(addresses)}
+        self._is_measured = np.zeros((n, n), dtype=np.bool_)
+        self._rho = constant_rho(n, rho0)
+        for pair in pairs:
+            i, j = self._index.get(pair.addr_a), self._index.get(pair.addr_b)
+            if i is not None and j is not None and measured(pair, params) is not None:
+                self._rho[i, j] = self._rho[j, i] = used_rho(pair, rho0, params)
+                self._is_measured[i, j] = self._is_measured[j, i] = True
+        if not np.isfinite(self._rho).all():
+            raise ValueError("rho must be finite; put the default where a pair is unknown")
+        np.clip(self._rho, 0.0, 1.0, out=self._rho)
+
+    def assess(self, addresses: Sequence[str], weights: Sequence[float]) -> EffectiveK:
+        """`assess` of these pairs for some of the addresses.
+
+        Errors: ValueError for a repeated address and for weights that are negative or not finite, KeyError for an
+        address that may not vote.
+        """
+        n = len(addresses)
+        if len(set(addresses)) != n or n != len(weights):
+            raise ValueError("addresses must be distinct and as many as the weights")
+        at = np.array([self._index[address] for address in addresses], dtype=np.intp)
+        n_pairs = n * (n - 1) // 2
+        n_measured = int(np.count_nonzero(self._is_measured[at[:, None], at])) // 2
+        share = n_measured / n_pairs if n_pairs else 1.0
+        w = np.array(weights, dtype=np.float64)
+        if not np.isfinite(w).all() or (w < 0).any():
+            raise ValueError("weights must be finite and not negative")
+        total = w.sum()
+        value = 0.0 if total == 0 else _of_shares(w / total, self._rho[at[:, None], at])
+        return EffectiveK(value, share, n_pairs, is_known=share >= self._params.min_measured_share)
 
 
 def by_pair(pairs: Sequence[PairCorrelation]) -> dict[tuple[str, str], PairCorrelation]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from sigmapilot_core.domain.canonical import uuid_of_text
 from sigmapilot_core.domain.events import ZERO, Direction, Source
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.params import EpisodeParams
 
 _ID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "sigmapilot.episode")
@@ -26,6 +28,7 @@ class ClosedReason(StrEnum):
     RECONCILED = "reconciled"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OpenEpisode:
     """A position on its way; what the stream keeps between fills and stores for a restart.
@@ -65,6 +68,7 @@ class OpenEpisode:
         return vwap(self.entry_notional, self.entry_size)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Episode:
     """A closed episode: the unit of learning. Unknown figures are None.
@@ -120,7 +124,7 @@ class Episode:
 
 def episode_id(user: str, coin: str, opened_at_ms: int, opened_by: str) -> str:
     """UUIDv5 of what opened the episode: a fill's tid, or the word for a snapshot; the same in every replay."""
-    return str(uuid.uuid5(_ID_NAMESPACE, f"{user}:{coin}:{opened_at_ms}:{opened_by}"))
+    return uuid_of_text(f"{user}:{coin}:{opened_at_ms}:{opened_by}", _ID_NAMESPACE)
 
 
 def close(episode: OpenEpisode, closed_at_ms: int, reason: ClosedReason, params: EpisodeParams = _DEFAULTS) -> Episode:

@@ -6,11 +6,13 @@ time-out the rest of that position is ignored until it is flat or flips.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import ZERO, Direction, Fill, Source
+from sigmapilot_core.domain.frozen import changed, quick
 from sigmapilot_core.domain.params import HOUR_MS, EpisodeParams
 from sigmapilot_core.domain.traders import ledger
 from sigmapilot_core.domain.traders.episode import ClosedReason, Episode, OpenEpisode, close, episode_id
@@ -27,6 +29,7 @@ _FEE_QUANTUM = Decimal("1e-12")
 _DEFAULTS = EpisodeParams()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EpisodeState:
     """Ledger and open episode of one (trader, coin); `is_ignored` after a time-out until the position is flat."""
@@ -36,6 +39,7 @@ class EpisodeState:
     is_ignored: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EpisodeOutput:
     """What one event did. `closed` in order of closing; `opened` is the episode this event began, if any.
@@ -264,9 +268,10 @@ def _opened(
 
 def _increased(episode: OpenEpisode, fill: Fill, change: LedgerChange, fee: Decimal, is_estimated: bool) -> OpenEpisode:
     notional = episode.entry_notional
-    return replace(
+    reached = abs(change.after)
+    return changed(
         episode,
-        size=max(episode.size, abs(change.after)),
+        size=episode.size if episode.size >= reached else reached,
         entry_size=episode.entry_size + change.opened,
         entry_notional=None if notional is None else notional + change.opened * fill.px,
         fees=episode.fees + fee,
@@ -280,7 +285,7 @@ def _increased(episode: OpenEpisode, fill: Fill, change: LedgerChange, fee: Deci
 
 def _reduced(episode: OpenEpisode, fill: Fill, change: LedgerChange, fee: Decimal, is_estimated: bool) -> OpenEpisode:
     unknown = episode.realised is None or change.realised is None
-    return replace(
+    return changed(
         episode,
         exit_size=episode.exit_size + change.closed,
         exit_notional=episode.exit_notional + change.closed * fill.px,
@@ -326,13 +331,18 @@ def _fees(fill: Fill, change: LedgerChange, params: EpisodeParams) -> tuple[Deci
         fee, is_estimated = fill.fee, False
     else:
         bps = params.estimated_fee_bps if fill.crossed else params.estimated_maker_fee_bps
-        fee, is_estimated = fill.notional * Decimal(str(bps)) / _BPS, True
+        fee, is_estimated = fill.notional * _exact(bps) / _BPS, True
     if not change.closed:
         return ZERO, fee, is_estimated
     if not change.opened:
         return fee, ZERO, is_estimated
     closing = (fee * change.closed / fill.sz).quantize(_FEE_QUANTUM)
     return closing, fee - closing, is_estimated
+
+
+@functools.lru_cache(maxsize=64)
+def _exact(bps: float) -> Decimal:
+    return Decimal(str(bps))
 
 
 def _reason(fill: Fill, change: LedgerChange) -> ClosedReason:
@@ -343,7 +353,7 @@ def _reason(fill: Fill, change: LedgerChange) -> ClosedReason:
 
 def _source(a: Source, b: Source) -> Source:
     """Backfilled as soon as one fill is: the rest was then chosen with hindsight too."""
-    return Source.BACKFILL if Source.BACKFILL in (a, b) else Source.LIVE
+    return Source.BACKFILL if a is Source.BACKFILL or b is Source.BACKFILL else Source.LIVE
 
 
 def _latest(a: int | None, b: int | None) -> int | None:

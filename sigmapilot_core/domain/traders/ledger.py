@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sigmapilot_core.domain.events import ZERO, Fill
+from sigmapilot_core.domain.frozen import quick
 
 COST_QUANTUM = Decimal("1e-12")
 
@@ -27,6 +28,7 @@ class Action(StrEnum):
     FLIP = "flip"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LedgerState:
     """Signed position of (user, coin) and what it cost.
@@ -55,6 +57,7 @@ class LedgerState:
         return self.cost / self.position
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LedgerChange:
     """What one fill did. Sizes are unsigned; positions are signed.
@@ -93,27 +96,14 @@ def step(state: LedgerState | None, fill: Fill, sz_decimals: int) -> tuple[Ledge
     opened = fill.sz - closed
     after = position + signed
     cost, realised = _settle(base, fill, closed, opened, after)
+    is_late = state is not None and fill.time_ms < state.time_ms
+    total = base.realised if realised is None else base.realised + realised
     change = LedgerChange(
-        action=_action(position, after, closed),
-        ledger_before=ledger_before,
-        before=position,
-        after=after,
-        opened=opened,
-        closed=closed,
-        realised=realised,
-        is_gap=is_gap,
-        is_late=state is not None and fill.time_ms < state.time_ms,
+        _action(position, after, closed), ledger_before, position, after, opened, closed, realised, is_gap, is_late
     )
+    time_ms = fill.time_ms if fill.time_ms > base.time_ms else base.time_ms
     new = LedgerState(
-        user=fill.user,
-        coin=fill.coin,
-        position=after,
-        cost=cost,
-        realised=base.realised if realised is None else base.realised + realised,
-        time_ms=max(base.time_ms, fill.time_ms),
-        is_anchored=base.is_anchored,
-        gap_count=base.gap_count,
-        fill_count=base.fill_count + 1,
+        fill.user, fill.coin, after, cost, total, time_ms, base.is_anchored, base.gap_count, base.fill_count + 1
     )
     return new, change
 

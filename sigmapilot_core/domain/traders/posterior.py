@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.params import DAY_MS, EpisodeParams, PosteriorParams
 from sigmapilot_core.domain.traders.episode import clamp_r
 
@@ -24,6 +25,7 @@ _R_CLAMP = EpisodeParams().r_clamp
 Floats = NDArray[np.float64]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Posterior:
     """Parameters (m, kappa, alpha, beta). Errors: ValueError unless finite with kappa, alpha, beta > 0."""
