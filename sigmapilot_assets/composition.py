@@ -36,6 +36,7 @@ def platform_from_settings(settings: Settings | None = None) -> Platform:
         leaderboard=leaderboard_source(settings),
         data_dir=settings.mode_dir,
         retention_months=settings.retention.database_months,
+        completeness=settings.completeness,
     )
 
 

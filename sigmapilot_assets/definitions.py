@@ -19,6 +19,7 @@ from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.fills_history import fills_history
 from sigmapilot_assets.raw.leaderboard import raw_leaderboard
 from sigmapilot_assets.raw.market import candles, market
+from sigmapilot_assets.report.completeness import completeness
 from sigmapilot_assets.report.dbt import dbt_resource, report_models
 from sigmapilot_assets.report.storage import run_history, storage_partitions
 from sigmapilot_assets.schedules import all_schedules
@@ -38,6 +39,7 @@ PYTHON_ASSETS = [
     volatility,
     costs,
     snapshot,
+    completeness,
     storage_partitions,
     run_history,
 ]

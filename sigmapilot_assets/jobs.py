@@ -13,6 +13,7 @@ CORRELATIONS = dg.AssetSelection.assets("model_traders__correlations")
 POOL = dg.AssetSelection.assets(
     "raw_hyperliquid__fills_history", "core_traders__filters", "core_traders__episodes", "model_traders__pool"
 )
+COMPLETENESS = dg.AssetSelection.assets("report_feed__completeness")
 LEADERBOARD = dg.AssetSelection.assets("raw_hyperliquid__leaderboard")
 
 _IN_PROCESS = dg.in_process_executor
@@ -32,6 +33,9 @@ refresh_alpha_pool = _job(
 compute_correlation = _job("compute_correlation", CORRELATIONS | SNAPSHOT, "Correlations of the pool, snapshot.")
 refresh_volatility = _job("refresh_volatility", VOLATILITY | SNAPSHOT, "Candles, ATR, regime, costs, snapshot.")
 update_posteriors = _job("update_posteriors", POSTERIORS | SNAPSHOT, "Posteriors from newly closed episodes, snapshot.")
+measure_completeness = _job(
+    "measure_completeness", COMPLETENESS, "Fills of a drawn sample of traders against what the feed stored."
+)
 
 all_jobs = [
     materialise_all,
@@ -40,4 +44,5 @@ all_jobs = [
     compute_correlation,
     refresh_volatility,
     update_posteriors,
+    measure_completeness,
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from sigmapilot_core.domain.params import Params
+from sigmapilot_core.domain.traders.completeness import CompletenessParams
 from sigmapilot_core.ports import Clock, LeaderboardSource, VenueReader
 
 
@@ -31,6 +32,7 @@ class Platform:
     leaderboard: LeaderboardSource
     data_dir: Path
     retention_months: int | None = None
+    completeness: CompletenessParams = field(default_factory=CompletenessParams)
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:

@@ -39,4 +39,10 @@ all_schedules = [
     _schedule("leaderboard_daily", jobs.refresh_leaderboard, "30 0 * * *", "Leaderboard at 00:30 UTC."),
     _schedule("pool_daily", jobs.refresh_alpha_pool, "45 0 * * *", "Pool, correlations and snapshot after it."),
     volatility_every_5_minutes,
+    _schedule(
+        "completeness_every_15_minutes",
+        jobs.measure_completeness,
+        "7,22,37,52 * * * *",
+        "The feed against the venue: about 1000 of the assets' request weight a time.",
+    ),
 ]

@@ -27,6 +27,7 @@ from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import Gauges
 from sigmapilot_stream.services.health import HealthService
 from sigmapilot_stream.services.journal import JournalService
+from sigmapilot_stream.services.missed import MissedFills
 from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
 from sigmapilot_stream.services.switches import SwitchService
@@ -72,6 +73,7 @@ class Stream:
             budget=world.limiter,
             metrics=metrics,
         )
+        self.missed = MissedFills(world.database, self.priming.lost, lambda: self.worker.engine.traders)
         observer = Observer(metrics, params)
         self.decide = Decide(
             self.worker,
@@ -176,6 +178,7 @@ class Stream:
             self.feed.run(),
             self.snapshots.run(),
             self.priming.run(),
+            self.missed.run(),
             self.health.run(),
             self.journal.run(),
             self.executor.tell(),

@@ -201,6 +201,13 @@ class DatabaseMetrics(_Declared):
     sigmapilot_db_dead_records_unresolved = gauge("Parked records that nobody resolved")
     sigmapilot_db_feed_gaps_unreconciled = gauge("Holes in the feed not yet reconciled")
     sigmapilot_db_feed_gaps_24h = gauge("Holes in the feed of the last 24 hours", "kind")
+    sigmapilot_db_feed_share_present_24h = gauge(
+        "Fills of sampled traders that the feed stored as the venue lists them"
+    )
+    sigmapilot_db_feed_compared_24h = gauge("Fills of sampled traders compared with the venue in the last 24 hours")
+    sigmapilot_db_feed_faults_24h = gauge("Fills of sampled traders that were missed, wrong, extra or late", "fault")
+    sigmapilot_db_feed_min_share = gauge("Least share of fills that the feed must have stored")
+    sigmapilot_db_feed_sample_age_seconds = gauge("Time since the end of the newest completeness sample")
     sigmapilot_db_open_positions = gauge("Own open positions")
     sigmapilot_db_account_value_usd = gauge("Newest account value", "exchange")
 

@@ -38,6 +38,7 @@ from sigmapilot_core.adapters.settings_values import (
     World,
 )
 from sigmapilot_core.domain.params import Params
+from sigmapilot_core.domain.traders.completeness import CompletenessParams
 
 __all__ = [
     "Described",
@@ -85,6 +86,7 @@ class Settings:
     world: World
     recording: Recording
     retention: Retention
+    completeness: CompletenessParams
     log_level: str
     log_format: str
     params: Params
@@ -206,6 +208,9 @@ def _assemble(values: Mapping[str, Any], params: Params, ignored: tuple[str, ...
         world=World(own("SEED"), own("WORLD_TRADERS"), own("WORLD_DAYS"), own("WORLD_PROFILE")),
         recording=Recording(_folder(own("RECORDING_DIR")), _folder(own("LEADERBOARD_DIR")), own("RECORDING_SPEED")),
         retention=Retention(own("JOURNAL_MAX_GB"), own("JOURNAL_RETENTION_DAYS"), own("RETENTION_MONTHS")),
+        completeness=CompletenessParams(
+            own("COMPLETENESS_SAMPLE"), round(1000 * own("COMPLETENESS_LATE_S")), own("COMPLETENESS_MIN_SHARE")
+        ),
         log_level=own("LOG_LEVEL"),
         log_format=own("LOG_FORMAT"),
         params=params,

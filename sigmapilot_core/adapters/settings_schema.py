@@ -119,6 +119,13 @@ INSTALLATION: tuple[Setting, ...] = (
     Setting("SIGMAPILOT_LOG_FORMAT", Choice(("text", "json")), "text", "form of log lines"),
     Setting("SIGMAPILOT_JOURNAL_MAX_GB", Number(0.01, 1e5), 20.0, "disk ceiling of the journal"),
     Setting("SIGMAPILOT_JOURNAL_RETENTION_DAYS", _whole(1, 3650), 30, "age at which journal files are removed"),
+    Setting("SIGMAPILOT_COMPLETENESS_SAMPLE", _whole(1, 1000), 25, "traders of a completeness sample"),
+    Setting(
+        "SIGMAPILOT_COMPLETENESS_LATE_S", Number(0.1, 3600), 10.0, "delay after which a fill counts as late, seconds"
+    ),
+    Setting(
+        "SIGMAPILOT_COMPLETENESS_MIN_SHARE", _POSITIVE_SHARE, 0.999, "least share of fills the feed must have stored"
+    ),
     Setting("SIGMAPILOT_RETENTION_MONTHS", _whole(3, 240), 24, "age at which partitions of the database are dropped"),
 )
 

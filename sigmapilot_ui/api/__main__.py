@@ -22,6 +22,7 @@ def config_of(settings: Settings) -> ApiConfig:
         stream_metrics_url=f"http://{LOOPBACK}:{settings.ports.stream_metrics}/metrics",
         api_token=settings.api_token,
         params=settings.params,
+        completeness=settings.completeness,
     )
 
 

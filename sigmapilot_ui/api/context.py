@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sigmapilot_core.adapters.dagster_graphql import DagsterGraphql
 from sigmapilot_core.adapters.postgres.queries import reading
 from sigmapilot_core.domain.params import Params
+from sigmapilot_core.domain.traders.completeness import CompletenessParams
 from sigmapilot_core.ports import Clock
 
 
@@ -26,6 +27,7 @@ class ApiConfig:
     stream_metrics_url: str | None = None
     api_token: SecretStr | None = None
     params: Params = field(default_factory=Params)
+    completeness: CompletenessParams = field(default_factory=CompletenessParams)
 
 
 @dataclass(frozen=True, slots=True)

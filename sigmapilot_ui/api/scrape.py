@@ -61,6 +61,7 @@ def _database_text(context: Context) -> bytes:
             found.sigmapilot_db_rho0_limit.set(context.config.params.correlation.max_default_rho)
             _market(db, found)
             _health(db, found, now, context.config.params.freshness.posterior_s)
+            _completeness(db, found, context.config.completeness.min_share)
             _own(db, found)
     except SQLAlchemyError:
         found = DatabaseMetrics(CollectorRegistry())
@@ -129,6 +130,18 @@ def _health(db: sa.Connection, found: DatabaseMetrics, now: datetime, snapshot_l
     found.sigmapilot_db_feed_gaps_unreconciled.set(queries_health.unreconciled_gaps(db))
     for row in queries_health.gap_counts(db, now - timedelta(days=1)):
         found.sigmapilot_db_feed_gaps_24h.labels(row["kind"]).set(row["gaps"])
+
+
+def _completeness(db: sa.Connection, found: DatabaseMetrics, least_share: float) -> None:
+    row = queries_health.completeness(db, least_share)
+    found.sigmapilot_db_feed_min_share.set(least_share)
+    if row["share_present"] is not None:
+        found.sigmapilot_db_feed_share_present_24h.set(row["share_present"])
+    if row["age_s"] is not None:
+        found.sigmapilot_db_feed_compared_24h.set(row["compared"])
+        found.sigmapilot_db_feed_sample_age_seconds.set(row["age_s"])
+        for fault in ("missing_known", "missing_silent", "wrong", "extra", "late"):
+            found.sigmapilot_db_feed_faults_24h.labels(fault).set(row[fault])
 
 
 def _own(db: sa.Connection, found: DatabaseMetrics) -> None:

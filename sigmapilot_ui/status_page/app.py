@@ -28,4 +28,8 @@ try:
 except SettingsError as error:
     st.error(str(error))
     st.stop()
-draw(Page(engine_of(settings.database_url.get_secret_value()), str(settings.mode), settings.params))
+draw(
+    Page(
+        engine_of(settings.database_url.get_secret_value()), str(settings.mode), settings.params, settings.completeness
+    )
+)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sigmapilot_core.adapters.postgres.queries import reading
 from sigmapilot_core.domain.params import Params
+from sigmapilot_core.domain.traders.completeness import CompletenessParams
 from sigmapilot_ui.status_page import look
 from sigmapilot_ui.status_page.panels import (
     correlation,
@@ -47,6 +48,7 @@ class Page:
     engine: sa.Engine
     mode: str
     params: Params = field(default_factory=Params)
+    completeness: CompletenessParams = field(default_factory=CompletenessParams)
 
     @property
     def load_switch(self) -> Callable[[sa.Connection], switch.Data]:
@@ -134,7 +136,8 @@ def _market(page: Page) -> None:
 def _health(page: Page) -> None:
     limits = page.params.freshness
     _every(5, page.panel(inputs.load, lambda data: inputs.show(data, limits)))
-    _every(SLOW_S, page.panel(feed.load, feed.show))
+    least_share = page.completeness.min_share
+    _every(SLOW_S, page.panel(lambda db: feed.load(db, least_share), feed.show))
 
 
 def draw(page: Page) -> None:

@@ -87,6 +87,9 @@ def _everything(now: datetime) -> Iterator[tuple[sa.Table, Iterator[dict[str, An
     yield stream.ticket_outcomes, _outcomes(now)
     yield from _execution(now)
     yield stream.feed_gaps, _gaps(now)
+    yield model.completeness_samples, _completeness_samples(now)
+    yield model.completeness_cells, _completeness_cells(now)
+    yield model.completeness_misses, _completeness_misses(now)
     yield stream.dead_records, _dead()
     yield stream.stream_progress, iter([{"partition": "0", "seq": 91_204}])
     yield stream.stream_status, _stream_status(now)
@@ -646,6 +649,23 @@ def _gaps(now: datetime) -> Iterator[dict[str, Any]]:
             "detail": "4.2 s without overlap",
             "reconciled_at": None if i == 0 else to,
         }
+
+
+def _completeness_samples(now: datetime) -> Iterator[dict[str, Any]]:
+    window = {"from_ms": ms(now) - 3_600_000, "to_ms": ms(now) - 900_000, "taken_at": now}
+    yield {"id": 1, **window, "philox_key": "0" * 32, "population": 55, "addresses": [address(4)], "unanswered": 1}
+
+
+def _completeness_cells(now: datetime) -> Iterator[dict[str, Any]]:
+    for coin, present, silent in (("BTC", 598, 2), ("ETH", 400, 0)):
+        hour = ms(now) - 3_600_000
+        yield {"sample_id": 1, "coin": coin, "hour_ms": hour, "present": present, "missing_silent": silent, "late": 1}
+
+
+def _completeness_misses(now: datetime) -> Iterator[dict[str, Any]]:
+    for tid in (1, 2):
+        at = {"address": address(4), "time_ms": ms(now) - 3_000_000, "coin": "BTC", "tid": tid}
+        yield {"sample_id": 1, **at, "verdict": "missing_silent", "detail": "never heard"}
 
 
 def _dead() -> Iterator[dict[str, Any]]:

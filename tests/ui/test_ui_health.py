@@ -156,3 +156,13 @@ def test_what_is_unknown_is_not_exported(blank: sa.Engine) -> None:
     assert "sigmapilot_db_win_rate_pct_7d" not in text
     assert "sigmapilot_db_last_signal_age_seconds" not in text
     assert "sigmapilot_db_dead_records_unresolved 0.0" in text
+
+
+def test_completeness_of_the_feed_is_in_the_answer_with_its_cells_and_a_warning(filled: sa.Engine) -> None:
+    found = ask(filled).get("/data-health").json()
+    completeness = found["completeness"]
+    assert (completeness["compared"], completeness["missing_silent"]) == (1000, 2)
+    assert (completeness["share_present"], completeness["verdict"]) == (0.998, "fail")
+    assert [(row["coin"], row["missing_silent"]) for row in completeness["cells"]] == [("BTC", 2), ("ETH", 0)]
+    assert "the feed stored 99.80 % of 1000 sampled fills as listed, 99.9 % are demanded" in found["warnings"]
+    assert {gap["missed_fills"] for gap in found["feed_gaps"]} <= {None, 0, 2}

@@ -18,6 +18,8 @@ UNKNOWN_DIR = "Rebalanced By Protocol"
 UNKNOWN_STATUS = "reshuffledCanceled"
 _UNKNOWN_FRAME: Wire = {"channel": "venueNews", "data": {"headline": "A channel nobody knows"}}
 _NULLED = ("midPx", "premium", "impactPxs")
+MAX_NOTED = 1_000_000
+TradeKey = tuple[int, str, int]
 _MALFORMED = '{"channel":"trades","data":[{"coin":"BT'
 
 
@@ -30,10 +32,37 @@ class Outgoing:
     text: str | None = None
 
 
+class Losses:
+    """The emulator's own ledger of trades it did not send, or not as they were: what a measure of losses must find.
+
+    Trades by (time, coin, tid), each once however many subscribers there are; bounded, the oldest go.
+    """
+
+    def __init__(self) -> None:
+        self.dropped: dict[TradeKey, None] = {}
+        self.altered: dict[TradeKey, None] = {}
+        self.delayed: dict[TradeKey, None] = {}
+
+    def note(self, ledger: dict[TradeKey, None], trades: list[Wire]) -> None:
+        """Trades of a frame that met a fault."""
+        ledger.update({(trade["time"], trade["coin"], trade["tid"]): None for trade in trades})
+        while len(ledger) > MAX_NOTED:
+            del ledger[next(iter(ledger))]
+
+    def counts(self) -> dict[str, int]:
+        """Figures for the status route."""
+        return {"dropped": len(self.dropped), "altered": len(self.altered), "delayed": len(self.delayed)}
+
+    def listed(self) -> dict[str, list[list[Any]]]:
+        """Every trade noted, for the control route."""
+        return {name: [list(key) for key in getattr(self, name)] for name in self.counts()}
+
+
 class FrameFaults:
-    """Disturbs frames; keeps back those of coins whose trades are delayed."""
+    """Disturbs frames; keeps back those of coins whose trades are delayed. `losses` is what it did to trades."""
 
     def __init__(self, faults: FaultRegistry) -> None:
+        self.losses = Losses()
         self._faults = faults
         self._held: dict[str, list[Outgoing]] = {}
 
@@ -47,6 +76,8 @@ class FrameFaults:
         if not self._faults.any_on:
             return [Outgoing(key, frame)]
         if self._is_frozen(key):
+            if key[0] == "trades":
+                self.losses.note(self.losses.dropped, frame["data"])
             return []
         if key[0] == "trades":
             return self._trades(key, self.content(frame))
@@ -72,8 +103,13 @@ class FrameFaults:
         coin = key[1]
         find = self._faults.find
         if find("missing_trades", coin=coin):
+            self.losses.note(self.losses.dropped, frame["data"])
+            return []
+        frame = frame | {"data": [self._altered(trade, coin) for trade in self._left(frame["data"], coin)]}
+        if not frame["data"]:
             return []
         if find("delay_trades", coin=coin):
+            self.losses.note(self.losses.delayed, frame["data"])
             self._held.setdefault(coin, []).append(Outgoing(key, frame))
             return []
         if find("out_of_order", coin=coin):
@@ -81,6 +117,19 @@ class FrameFaults:
         before = list(self._intruders(key, frame))
         twice = 2 if find("duplicate_trades", coin=coin) else 1
         return before + [Outgoing(key, frame)] * twice
+
+    def _left(self, trades: list[Wire], coin: str) -> list[Wire]:
+        """Without single trades that are lost."""
+        lost = [trade for trade in trades if self._faults.find("missing_single_trades", coin=coin)]
+        self.losses.note(self.losses.dropped, lost)
+        return [trade for trade in trades if trade not in lost] if lost else trades
+
+    def _altered(self, trade: Wire, coin: str) -> Wire:
+        """A trade, or one of twice its size in its place."""
+        if not self._faults.find("altered_trades", coin=coin):
+            return trade
+        self.losses.note(self.losses.altered, [trade])
+        return trade | {"sz": str(2 * Decimal(trade["sz"]))}
 
     def _intruders(self, key: Key, frame: Wire) -> Iterator[Outgoing]:
         find, coin = self._faults.find, key[1]

@@ -37,6 +37,7 @@ def application(emulator: Emulator) -> web.Application:
             web.get("/emulator/status", control.status),
             web.get("/emulator/users", control.users),
             web.get("/emulator/faults", control.faults),
+            web.get("/emulator/losses", control.losses),
             web.post("/emulator/ready", control.ready),
             web.post("/emulator/deposit", control.deposit),
             web.post("/emulator/event", control.event),
@@ -132,6 +133,11 @@ class ControlRoutes:
     async def faults(self, request: web.Request) -> web.StreamResponse:
         """GET /emulator/faults: the catalogue."""
         return _json([{"name": f.name, "place": f.place, "summary": f.summary} for f in CATALOGUE.values()])
+
+    async def losses(self, request: web.Request) -> web.StreamResponse:
+        """GET /emulator/losses: every trade that faults dropped, altered or held back, as [time, coin, tid]."""
+        running = self._emulator.running
+        return _json({} if running is None else running.losses.listed())
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
         """POST /emulator/ready: the stream listens."""

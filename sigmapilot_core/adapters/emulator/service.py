@@ -14,7 +14,7 @@ from sigmapilot_core.adapters.emulator.actions import SignedActions
 from sigmapilot_core.adapters.emulator.catalogue import ALL_INFO, channels_of
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
 from sigmapilot_core.adapters.emulator.connection_faults import perform
-from sigmapilot_core.adapters.emulator.disturb import FrameFaults
+from sigmapilot_core.adapters.emulator.disturb import FrameFaults, Losses
 from sigmapilot_core.adapters.emulator.disturbances import Disturbance, DisturbancePlan
 from sigmapilot_core.adapters.emulator.driver import Driver
 from sigmapilot_core.adapters.emulator.faults import CATALOGUE, FaultOrder, FaultRegistry, Place
@@ -60,6 +60,7 @@ class Running:
     requests: Requests
     leaderboard: LeaderboardFile
     recording: RecordingSource | None
+    losses: Losses
 
     @property
     def is_recording(self) -> bool:
@@ -137,7 +138,9 @@ class Emulator:
         feed = Feed(
             venue, self.hub, publisher, self.faults, config, self._seconds, requests.post, waits=recording is not None
         )
-        return Running(venue, driver, feed, requests, LeaderboardFile(source, self.faults), recording)
+        return Running(
+            venue, driver, feed, requests, LeaderboardFile(source, self.faults), recording, frame_faults.losses
+        )
 
     async def close(self) -> None:
         """Stop time and end every connection; nothing is left running."""
@@ -216,5 +219,6 @@ class Emulator:
             **self.about,
             **self.hub.counts(),
             "faults": self.faults.listed(),
+            "losses": {} if running is None else running.losses.counts(),
             "disturbances": self._plan.listed(),
         }

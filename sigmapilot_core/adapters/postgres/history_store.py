@@ -53,13 +53,18 @@ class TraderFacts:
 
 def store_history(connection: sa.Connection, facts: TraderFacts, fills: Sequence[Fill], known_since_ms: int) -> int:
     """Store one trader's fetched fills (those already there stay) and its facts; returns new fills."""
-    written = 0
-    if fills:
-        ensure_between(connection, min(f.time_ms for f in fills), max(f.time_ms for f in fills))
-        rows = (_fill_values(fill, known_since_ms, ordinal) for ordinal, fill in enumerate(fills))
-        written = write_rows(connection, history_fills, _FILL_COLUMNS, rows, "skip")
+    written = store_fills(connection, fills, known_since_ms)
     store_facts(connection, facts)
     return written
+
+
+def store_fills(connection: sa.Connection, fills: Sequence[Fill], known_since_ms: int) -> int:
+    """Store fetched fills in execution order; those already there stay. Returns how many were new."""
+    if not fills:
+        return 0
+    ensure_between(connection, min(f.time_ms for f in fills), max(f.time_ms for f in fills))
+    rows = (_fill_values(fill, known_since_ms, ordinal) for ordinal, fill in enumerate(fills))
+    return write_rows(connection, history_fills, _FILL_COLUMNS, rows, "skip")
 
 
 def store_facts(connection: sa.Connection, facts: TraderFacts) -> None:

@@ -6,8 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from sigmapilot_core.adapters.postgres.completeness_store import COUNTS, tally_since
 from sigmapilot_core.adapters.postgres.queries import Row, feed_now, first, number, one, rows, scalar, to_ms
-from sigmapilot_core.adapters.postgres.schema.model import model_snapshots
+from sigmapilot_core.adapters.postgres.schema.model import completeness_cells, completeness_samples, model_snapshots
 from sigmapilot_core.adapters.postgres.schema.stream import (
     dead_records,
     feed_gaps,
@@ -97,6 +98,52 @@ def unreconciled_gaps(connection: sa.Connection) -> int:
     return scalar(
         connection, sa.select(sa.func.count()).select_from(feed_gaps).where(feed_gaps.c.reconciled_at.is_(None))
     )
+
+
+def gap_ledger(connection: sa.Connection, limit: int = 20) -> list[Row]:
+    """Newest holes in the feed, each with the fills that were really missed in it; null where no sample covers it."""
+    return rows(connection, sa.text("SELECT * FROM gap_ledger ORDER BY to_ms DESC, id LIMIT :n").bindparams(n=limit))
+
+
+def completeness(connection: sa.Connection, least_share: float | None = None) -> Row:
+    """Fills of sampled traders of the last 24 hours against the venue; the share is null where nothing was compared.
+
+    `verdict` is unknown without a share, and null without a limit to hold it against.
+    """
+    now = feed_now(connection)
+    c = completeness_samples.c
+    newest = first(connection, sa.select(completeness_samples).order_by(c.id.desc()).limit(1))
+    tally = tally_since(connection, to_ms(now) - 86_400_000)
+    share = tally.share_present
+    reached = None if share is None or least_share is None else share >= least_share
+    verdict = "unknown" if share is None else None if reached is None else "pass" if reached else "fail"
+    return {
+        "share_present": share,
+        "least_share": least_share,
+        "verdict": verdict,
+        "compared": tally.compared,
+        **{name: getattr(tally, name) for name in COUNTS},
+        "sampled_to_ms": None if newest is None else newest["to_ms"],
+        "age_s": None if newest is None else max(0.0, (to_ms(now) - newest["to_ms"]) / 1000),
+        "traders": None if newest is None else len(newest["addresses"]),
+        "population": None if newest is None else newest["population"],
+        "unanswered": None if newest is None else newest["unanswered"],
+    }
+
+
+def completeness_cells_of_day(connection: sa.Connection, limit: int = 50) -> list[Row]:
+    """Counts of the last 24 hours by coin and hour, those with losses first."""
+    c = completeness_cells.c
+    sums = [sa.func.sum(c[name]).label(name) for name in COUNTS]
+    lost = sa.func.sum(c.missing_known + c.missing_silent + c.wrong)
+    statement = (
+        sa.select(c.coin, c.hour_ms, *sums)
+        .where(c.hour_ms >= to_ms(feed_now(connection)) - 86_400_000)
+        .group_by(c.coin, c.hour_ms)
+        .order_by(lost.desc(), c.hour_ms.desc(), c.coin)
+        .limit(limit)
+    )
+    return [{name: int(v) if name in COUNTS else v for name, v in row.items()} for row in rows(connection, statement)]
 
 
 def dead(connection: sa.Connection, limit: int = 20) -> list[Row]:

@@ -82,6 +82,15 @@ def _input_warnings(inputs: dict[str, Row]) -> list[str]:
     return [f"{name} is {row['age_s']:.0f} s old, {row['limit_s']:.0f} s are allowed" for name, row in late]
 
 
+def _completeness_warnings(row: Row) -> list[str]:
+    if row["verdict"] != "fail":
+        return []
+    return [
+        f"the feed stored {100 * row['share_present']:.2f} % of {row['compared']} sampled fills as listed, "
+        f"{100 * row['least_share']:g} % are demanded"
+    ]
+
+
 def _warnings(volatility: list[Row], inputs: dict[str, Row], correlation: Row, dead: int, gaps: int) -> list[str]:
     found = _volatility_warnings(volatility) + _input_warnings(inputs)
     if "heartbeat" not in inputs:
@@ -102,7 +111,8 @@ def data_health(db: Db, shared: Shared) -> dict[str, Any]:
     volatility, inputs = queries_market.volatilities(db), queries_health.stream_inputs(db)
     correlation, now = correlation_status(db), feed_now(db)
     dead, gaps = queries_health.count_dead(db), queries_health.unreconciled_gaps(db)
-    warnings = _warnings(volatility, inputs, correlation, dead, gaps)
+    completeness = queries_health.completeness(db, shared.config.completeness.min_share)
+    warnings = _warnings(volatility, inputs, correlation, dead, gaps) + _completeness_warnings(completeness)
     weights = scrape.stream_values(
         shared.config.stream_metrics_url, ("decide_vote_weight_gini", "decide_vote_weight_saturation_pct")
     )
@@ -125,7 +135,8 @@ def data_health(db: Db, shared: Shared) -> dict[str, Any]:
             "saturation_pct": weights.get("decide_vote_weight_saturation_pct"),
         },
         "leaderboard": queries_traders.leaderboard_status(db),
-        "feed_gaps": queries_health.gaps(db),
+        "completeness": completeness | {"cells": queries_health.completeness_cells_of_day(db)},
+        "feed_gaps": queries_health.gap_ledger(db),
         "dead_records": queries_health.dead(db),
         "warnings": warnings,
         "warning_count": len(warnings),
