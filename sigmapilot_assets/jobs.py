@@ -36,6 +36,7 @@ update_posteriors = _job("update_posteriors", POSTERIORS | SNAPSHOT, "Posteriors
 measure_completeness = _job(
     "measure_completeness", COMPLETENESS, "Fills of a drawn sample of traders against what the feed stored."
 )
+publish_snapshot = _job("publish_snapshot", SNAPSHOT, "The snapshot alone, of what is stored now.")
 
 all_jobs = [
     materialise_all,
@@ -45,4 +46,5 @@ all_jobs = [
     refresh_volatility,
     update_posteriors,
     measure_completeness,
+    publish_snapshot,
 ]

@@ -9,9 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sigmapilot_assets import jobs
 from sigmapilot_assets.external import STREAM_TABLES, StreamTable
 from sigmapilot_assets.platform import Platform
+from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.adapters.postgres.schema.model import alerts, position_signals
 from sigmapilot_core.adapters.postgres.schema.stream import risk_governor_state
 from sigmapilot_core.adapters.postgres.tables import metadata
+from sigmapilot_core.domain.publication import MIN_INTERVAL_MS, Step
 
 _RUNNING = dg.DefaultSensorStatus.RUNNING
 
@@ -41,6 +43,29 @@ def closed_episodes(
         return dg.SkipReason("no learnable episode closed since the last look")
     cursor = newest.isoformat()
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"closed-{cursor}")], cursor=cursor)
+
+
+@dg.sensor(
+    job=jobs.publish_snapshot,
+    minimum_interval_seconds=30,
+    default_status=_RUNNING,
+    description="A snapshot that came less than a minute after the last one is published when the minute is over.",
+)
+def deferred_snapshot(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.RunRequest | dg.SkipReason:
+    """Ask once for what the newest run of the snapshot held back."""
+    event = context.instance.get_latest_materialization_event(dg.AssetKey("out_stream__snapshot"))
+    made = event.asset_materialization if event else None
+    step = made.metadata.get("step") if made else None
+    if event is None or step is None or step.value != Step.DEFERRED.value:
+        return dg.SkipReason("nothing was held back")
+    with platform.transaction() as connection:
+        published_at = snapshot_store.newest_published_at(connection)
+    age_ms = platform.clock.now_ms() - (0 if published_at is None else int(published_at.timestamp() * 1000))
+    if 0 <= age_ms < MIN_INTERVAL_MS:
+        return dg.SkipReason(f"the last snapshot is {age_ms / 1000:.0f} s old")
+    return dg.RunRequest(run_key=f"deferred-{event.run_id}")
 
 
 @dg.sensor(
@@ -136,6 +161,7 @@ def raise_alert(
 
 all_sensors = [
     closed_episodes,
+    deferred_snapshot,
     stream_tables,
     kill_switch,
     failed_run,

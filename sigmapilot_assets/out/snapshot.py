@@ -46,16 +46,19 @@ _ESTIMATES_NOT_OLDER_THAN = timedelta(days=2)
     check_specs=[dg.AssetCheckSpec("pool_can_reach_consensus", asset="out_stream__snapshot")],
 )
 def snapshot(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-    """Publish pool, posteriors, correlations, volatility, regimes and costs; nothing when nothing changed."""
+    """Publish pool, posteriors, correlations, volatility, regimes and costs: once a minute, and only what is new.
+
+    A draft that comes too early is deferred: the sensor `deferred_snapshot` asks for it again.
+    """
     with platform.transaction() as connection:
-        draft = build(connection, platform)
-        published = snapshot_store.publish(connection, draft, context.run.run_id)
-        version = published.version if published else snapshot_store.newest_version(connection)
+        weighed = snapshot_store.publish_when_due(connection, build(connection, platform), context.run.run_id)
+        version = snapshot_store.newest_version(connection)
+    draft = weighed.snapshot
     size = len(draft.slow.pool)
     return dg.MaterializeResult(
         metadata={
             "version": version or 0,
-            "changed": published is not None,
+            "step": weighed.step.value,
             "hash": draft.hash,
             "pool": size,
             "tracked": len(draft.slow.tracked),

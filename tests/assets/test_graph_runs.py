@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from sigmapilot_assets.definitions import build
 from sigmapilot_assets.model.pool import bandit_rules
 from sigmapilot_assets.platform import Platform
+from sigmapilot_assets.sensors import deferred_snapshot
+from sigmapilot_core.adapters.clock import FeedClock
 from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.adapters.postgres.schema import model
 from sigmapilot_core.domain.params import BanditParams
 
-from .asset_venue import FakeVenue, address
+from .asset_venue import NOW_MS, FakeVenue, address
 
 
 def run(
@@ -133,12 +135,42 @@ def test_more_than_one_percent_bad_rows_fail_the_check(
     assert not check.passed
 
 
-def test_an_unchanged_model_is_not_published_twice(platform: Platform, instance: dg.DagsterInstance) -> None:
+def steps_of(instance: dg.DagsterInstance) -> str:
+    """What became of the newest draft."""
+    event = instance.get_latest_materialization_event(dg.AssetKey("out_stream__snapshot"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return str(event.asset_materialization.metadata["step"].value)
+
+
+def test_news_within_a_minute_are_held_back_and_asked_for_when_it_is_over(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def asked_for() -> list[dg.RunRequest]:
+        context = dg.build_sensor_context(instance=instance, resources={"platform": platform})
+        return list(deferred_snapshot.evaluate_tick(context).run_requests or [])
+
+    clock = platform.clock
+    assert isinstance(clock, FeedClock)
     run_python_assets(platform, instance)
+    assert (steps_of(instance), asked_for()) == ("publish", [])
+    run(platform, instance, "publish_snapshot")
+    assert steps_of(instance) == "unchanged"
+
     with platform.engine.begin() as connection:
-        newest = snapshot_store.read_snapshot(connection, 1)
-        assert snapshot_store.publish(connection, newest, None) is None
-        assert snapshot_store.newest_version(connection) == 1
+        connection.execute(model.asset_costs.update().values(taker_fee_bps=4.0))
+    clock.advance_to(NOW_MS + 59_000)
+    run(platform, instance, "publish_snapshot")
+    assert (steps_of(instance), asked_for()) == ("deferred", [])
+    clock.advance_to(NOW_MS + 60_000)
+    (request,) = asked_for()
+    assert request.run_key.startswith("deferred-")
+    run(platform, instance, "publish_snapshot")
+    assert (steps_of(instance), asked_for()) == ("publish", [])
+    with platform.engine.connect() as connection:
+        assert snapshot_store.newest_version(connection) == 2
+        second = snapshot_store.read_snapshot(connection, 2)
+    assert (second.slow_version, second.fast_version) == (1, 2), "nothing new was learnt of the traders"
 
 
 def test_a_recording_asks_nothing_and_takes_filters_one_to_four(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.schema.model import model_parts, model_snapshots
 from sigmapilot_core.adapters.postgres.schema.stream import decision_logs
+from sigmapilot_core.domain.publication import Step, Weighed, weigh
 from sigmapilot_core.domain.snapshot import (
     FastPart,
     ModelSnapshot,
@@ -48,6 +49,25 @@ def publish(connection: sa.Connection, draft: ModelSnapshot, run_id: str | None)
         )
     )
     return read_snapshot(connection, version)
+
+
+def publish_when_due(connection: sa.Connection, draft: ModelSnapshot, run_id: str | None) -> Weighed:
+    """Publish a draft if it says something new and the last publication is a minute old (`domain/publication.py`).
+
+    The snapshot of the answer is the published one, or the draft that was held back.
+    """
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PUBLISH_LOCK})
+    version = newest_version(connection)
+    weighed = weigh(None if version is None else read_snapshot(connection, version), draft)
+    if weighed.step is not Step.PUBLISH:
+        return weighed
+    published = publish(connection, weighed.snapshot, run_id)
+    return Weighed(Step.UNCHANGED, weighed.snapshot) if published is None else Weighed(Step.PUBLISH, published)
+
+
+def newest_published_at(connection: sa.Connection) -> datetime | None:
+    """When the newest snapshot was published."""
+    return connection.execute(sa.select(sa.func.max(model_snapshots.c.published_at))).scalar()
 
 
 def _store_part(connection: sa.Connection, part: str, content: SlowPart | FastPart, digest: str) -> int:
