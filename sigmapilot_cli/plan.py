@@ -121,6 +121,7 @@ def dagster(settings: Settings) -> list[ProcessSpec]:
         ready=SocketReady(socket),
         before_start=before_code,
         start_timeout_s=300,
+        litter=(socket,),
     )
     daemon = ProcessSpec(
         name="dagster-daemon",

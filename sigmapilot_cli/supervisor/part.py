@@ -102,6 +102,8 @@ class Part:
             # something it started may have left its group and hold the pipe open for as long as it likes
             await asyncio.wait([copying], timeout=_KILL_WAIT_S)
             copying.cancel()
+            for path in self.spec.litter:
+                path.unlink(missing_ok=True)
             self._guard.remove(process.pid)
             self.pid = None
 

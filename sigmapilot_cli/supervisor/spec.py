@@ -56,8 +56,8 @@ class ProcessSpec:
     every start, restarts included; that there can be no start it says by an OSError or RuntimeError of one sentence.
     `required`: without it the whole start is given up; otherwise it is reported `degraded` and tried on. `awaited`:
     what follows is started when this is ready; otherwise at once, because it does not need it. `hang_s`: time without
-    a ready answer, once ready, that counts as a failure. `spawn` are further arguments of `subprocess` (the account
-    to run under).
+    a ready answer, once ready, that counts as a failure. `litter` are files that a killed process may leave; they go
+    when it is gone. `spawn` are further arguments of `subprocess` (the account to run under).
     """
 
     name: str
@@ -75,6 +75,7 @@ class ProcessSpec:
     start_timeout_s: float = 120.0
     hang_s: float = 120.0
     before_start: Callable[[], None] | None = None
+    litter: tuple[Path, ...] = ()
     spawn: Mapping[str, Any] = field(default_factory=dict)
 
 

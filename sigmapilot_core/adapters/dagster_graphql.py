@@ -26,6 +26,19 @@ mutation Launch($params: ExecutionParams!) {
 }
 """
 
+RELOAD = """
+mutation Reload($location: String!) {
+  reloadRepositoryLocation(repositoryLocationName: $location) {
+    __typename
+    ... on WorkspaceLocationEntry { locationOrLoadError { __typename ... on PythonError { message } } }
+    ... on ReloadNotSupported { message }
+    ... on RepositoryLocationNotFound { message }
+    ... on UnauthorizedError { message }
+    ... on PythonError { message }
+  }
+}
+"""
+
 RUNS = """
 query Runs($filter: RunsFilter!, $limit: Int!) {
   runsOrError(filter: $filter, limit: $limit) {
@@ -121,17 +134,31 @@ class DagsterGraphql:
     def launch(self, job: str, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Start a run of a job and return its id.
 
+        A webserver whose code server was replaced may not know its jobs until it is told to look again: it is told
+        once, before a job counts as unknown.
+
         Raises:
-            DagsterUnavailableError: no answer, or not one of Dagster's.
+            DagsterUnavailableError: no answer, or not one of Dagster's, or its code server is not up.
             DagsterRefusedError: the job does not exist or its configuration is not allowed.
         """
         selector = {"repositoryLocationName": self._location, "repositoryName": REPOSITORY, "jobName": job}
         metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
         params = {"selector": selector, "runConfigData": dict(run_config), "executionMetadata": metadata}
         result = self._ask(LAUNCH, {"params": params})["launchRun"]
+        if result["__typename"] == "PipelineNotFoundError":
+            self._reload()
+            result = self._ask(LAUNCH, {"params": params})["launchRun"]
         if result["__typename"] != "LaunchRunSuccess":
             raise DagsterRefusedError(f"Dagster does not start job {job!r}: {_reason(result)}")
         return result["run"]["runId"]
+
+    def _reload(self) -> None:
+        """Let the webserver look at its code server again."""
+        entry = self._ask(RELOAD, {"location": self._location})["reloadRepositoryLocation"]
+        loaded = entry["locationOrLoadError"] if entry["__typename"] == "WorkspaceLocationEntry" else entry
+        if loaded is None or loaded["__typename"] != "RepositoryLocation":
+            reason = "it is still loading" if loaded is None else _reason(loaded)
+            raise DagsterUnavailableError(f"Dagster at {self.url} does not reach its code server: {reason}")
 
     def newest_run(self, job: str) -> JobRun | None:
         """The newest run of a job in whatever state."""
@@ -162,6 +189,9 @@ class DagsterGraphql:
                 response = client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
                 response.raise_for_status()
                 answer = response.json()
+        except httpx.HTTPStatusError as error:
+            code = error.response.status_code
+            raise DagsterUnavailableError(f"Dagster at {self.url} answers with status {code}") from error
         except (httpx.HTTPError, ValueError) as error:
             raise DagsterUnavailableError(f"Dagster does not answer at {self.url}: {error or type(error)}") from error
         if not isinstance(answer, dict) or answer.get("errors") or not isinstance(answer.get("data"), dict):

@@ -177,6 +177,14 @@ async def test_a_part_that_ignores_the_stop_is_killed_after_its_time(scene: Scen
     assert alive_with(str(scene.story)) == []
 
 
+async def test_what_a_killed_part_leaves_behind_goes_with_it(scene: Scene) -> None:
+    left = scene.folder / "left.sock"
+    spec = scene.part("one", "stubborn", stop_timeout_s=0.1, litter=(left,), before_start=left.touch)
+    await scene.supervisor(spec).run(nothing)
+    assert alive_with(str(scene.story)) == []
+    assert not left.exists()
+
+
 async def test_a_second_request_stops_at_once(scene: Scene) -> None:
     async def act() -> None:
         scene.running.request_stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 
@@ -24,6 +25,7 @@ DOUBLED = {
     "fills with one id": "SELECT count(*) - count(DISTINCT (address, time_ms, coin, tid)) FROM fills",
     "parked records": "SELECT count(*) FROM dead_records",
 }
+log = logging.getLogger(__name__)
 EVENTS = ("BTC", "ETH", "SOL")
 
 
@@ -64,4 +66,6 @@ def test_after_its_code_server_was_killed_dagster_still_works(signalled: Demo) -
 
 
 def _post(demo: Demo) -> int:
-    return demo.api("POST", "/correlation/compute", token=demo.token).status_code
+    answer = demo.api("POST", "/correlation/compute", token=demo.token)
+    log.info("%s %s", answer.status_code, answer.text)  # shown if it never starts
+    return answer.status_code

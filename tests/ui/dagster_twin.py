@@ -19,13 +19,19 @@ def schema() -> Any:
 
 @dataclass
 class DagsterTwin(httpx.BaseTransport):
-    """Runs by job, newest first; `jobs` exist, others are not found; `is_away` refuses connections."""
+    """Runs by job, newest first; `jobs` exist, others are not found; `is_away` refuses connections.
+
+    `has_lost_jobs`: its code server was replaced, and it knows no job until it is told to look again; `code_error` is
+    what it then finds instead of them.
+    """
 
     jobs: tuple[str, ...] = ("refresh_alpha_pool", "compute_correlation", "materialise_all", "refresh_volatility")
     runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     launched: list[dict[str, Any]] = field(default_factory=list)
     next_tick: float | None = 1_773_621_900.0
     is_away: bool = False
+    has_lost_jobs: bool = False
+    code_error: str | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if self.is_away:
@@ -38,6 +44,8 @@ class DagsterTwin(httpx.BaseTransport):
     def _answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         if "launchRun" in query:
             return {"launchRun": self._launch(variables["params"])}
+        if "reloadRepositoryLocation" in query:
+            return {"reloadRepositoryLocation": self._reload()}
         if "scheduleOrError" in query:
             ticks = [] if self.next_tick is None else [{"timestamp": self.next_tick}]
             state = {"scheduleState": {"status": "RUNNING"}, "futureTicks": {"results": ticks}}
@@ -50,9 +58,17 @@ class DagsterTwin(httpx.BaseTransport):
         ]
         return {"runsOrError": {"__typename": "Runs", "results": found[: variables["limit"]]}}
 
+    def _reload(self) -> dict[str, Any]:
+        if self.code_error is not None:
+            found = {"__typename": "PythonError", "message": self.code_error}
+        else:
+            found = {"__typename": "RepositoryLocation"}
+            self.has_lost_jobs = False
+        return {"__typename": "WorkspaceLocationEntry", "locationOrLoadError": found}
+
     def _launch(self, params: dict[str, Any]) -> dict[str, Any]:
         job = params["selector"]["jobName"]
-        if job not in self.jobs:
+        if job not in self.jobs or self.has_lost_jobs:
             return {"__typename": "PipelineNotFoundError", "message": f"Could not find job {job}\n  a stack trace"}
         self.launched.append(params)
         new = run(f"run-{len(self.launched)}", "QUEUED")

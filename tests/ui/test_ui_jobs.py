@@ -118,6 +118,18 @@ def test_dagster_away_is_a_sentence_and_comes_back(client: TestClient, twin: Dag
     assert client.post("/correlation/compute", headers=WITH_TOKEN).status_code == 202
 
 
+def test_a_webserver_that_lost_its_jobs_is_told_to_look_at_the_code_server_again(
+    client: TestClient, twin: DagsterTwin
+) -> None:
+    twin.has_lost_jobs = True
+    twin.code_error = "Could not reach user code server\n  a stack trace"
+    answer = client.post("/correlation/compute", headers=WITH_TOKEN)
+    assert answer.status_code == 503
+    assert "does not reach its code server: Could not reach user code server" in answer.json()["error"]
+    twin.code_error = None
+    assert client.post("/correlation/compute", headers=WITH_TOKEN).status_code == 202
+
+
 def test_a_job_that_does_not_exist_is_said_without_a_stack_trace(client: TestClient, twin: DagsterTwin) -> None:
     twin.jobs = ()
     answer = client.post("/correlation/compute", headers=WITH_TOKEN)
