@@ -21,10 +21,10 @@ import sqlalchemy as sa
 from sigmapilot_cli.demo_summary import GATES
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.settings import load_settings
+from tests.e2e.running_demo import free_base
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 
-PORT_BASE = 24_500
 START_S = 420
 SAMPLE_S = 10.0
 FULL_MINUTES = 25.0
@@ -57,7 +57,7 @@ def soak(request: pytest.FixtureRequest) -> Iterator[Soak]:
     home = Path(tempfile.mkdtemp(prefix="sp-soak-", dir="/tmp"))
     home.chmod(0o711)
     environment = {**os.environ, "SIGMAPILOT_HOME": str(home)}
-    command = [sys.executable, "-m", "sigmapilot_cli", "demo", "--port-base", str(PORT_BASE)]
+    command = [sys.executable, "-m", "sigmapilot_cli", "demo", "--port-base", str(free_base())]
     log = home / "console.log"
     with log.open("w") as console:
         process = subprocess.Popen(command, env=environment, stdout=console, stderr=subprocess.STDOUT)
