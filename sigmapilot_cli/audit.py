@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -20,9 +23,44 @@ if TYPE_CHECKING:
 
 
 def replay(
-    decision_id: Annotated[UUID, typer.Argument(help="The id that /decisions shows.")], mode: ModeOption = None
+    decision_id: Annotated[UUID | None, typer.Argument(help="The id that /decisions shows.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Play this folder of a journal through the agents.")] = None,
+    speed: Annotated[str, typer.Option(help="N times real time, or max.")] = "max",
+    from_seq: Annotated[int | None, typer.Option(help="Begin with the last state kept before this input.")] = None,
+    into: Annotated[str | None, typer.Option(help="URL of the replay's database; a temporary one without.")] = None,
+    against: Annotated[str | None, typer.Option(help="URL of the live database, or `mode`: compare.")] = None,
+    mode: ModeOption = None,
 ) -> None:
-    """Make a stored decision again from its stored inputs and settings; exit code 0 if every byte is the same."""
+    """Make a stored decision again from its stored inputs and settings; exit code 0 if every byte is the same.
+
+    With --journal: play everything the decision step consumed once more, into a database of its own. Exit code 0 if it
+    was played, and with --against gave the same decisions byte for byte; 4 if one differs, which is named.
+    """
+    if (decision_id is None) == (journal is None):
+        raise CommandError("give either the id of a decision or --journal DIR.")
+    if decision_id is not None:
+        _replay_one(decision_id, mode)
+        return
+    if speed != "max" and not _is_positive(speed):
+        raise CommandError(f"--speed is {speed}; allowed is a number above 0, or max.")
+    if against == "mode":
+        against = settings_of_running(mode).database_url.get_secret_value()
+    options = {"--journal": journal, "--speed": speed, "--from-seq": from_seq, "--database": into, "--against": against}
+    words = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    # the stream is a program of its own: commands do not import it
+    raise typer.Exit(
+        subprocess.run([sys.executable, "-m", "sigmapilot_stream.replaying", *words], check=False).returncode
+    )
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
+
+
+def _replay_one(decision_id: UUID, mode: str | None) -> None:
     # SQLAlchemy is slow to import, and most commands do without
     from sqlalchemy.exc import DBAPIError
 

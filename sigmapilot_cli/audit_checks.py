@@ -25,6 +25,7 @@ from sigmapilot_core.domain.canonical import uuid_of_text
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus.chain import CHAIN_COUNT, Finding
 from sigmapilot_core.domain.consensus.decision import recompute
+from sigmapilot_core.domain.consensus.difference import difference
 from sigmapilot_core.domain.consensus.outcome import Outcome
 from sigmapilot_core.domain.consensus.record import Decision, columns_of
 from sigmapilot_core.domain.snapshot import settings_from_json
@@ -92,33 +93,6 @@ def _stored(connection: sa.Connection, decision_id: str) -> sa.Row[Any]:
         if text is None:
             raise NotReplayableError(f"decision {decision_id} cannot be made again: {name} is not stored.")
     return row
-
-
-def difference(stored: str, again: str) -> str | None:
-    """The first field in which two records differ, with both values; None for the same bytes."""
-    if stored == again:
-        return None
-    found = _first_difference(json.loads(stored), json.loads(again), "record")
-    if found is not None:
-        return found
-    at_character = next(i for i, (a, b) in enumerate(zip(stored, again, strict=False)) if a != b)
-    return f"the same values are spelt differently from character {at_character} on"
-
-
-def _first_difference(stored: Any, again: Any, path: str) -> str | None:
-    if isinstance(stored, dict) and isinstance(again, dict):
-        keys, get = sorted({*stored, *again}), lambda tree, key: tree.get(key, "(absent)")
-        names = {key: f"{path}.{key}" for key in keys}
-    elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
-        keys, get = list(range(len(stored))), lambda tree, key: tree[key]
-        names = {key: f"{path}[{key}]" for key in keys}
-    else:
-        return None if stored == again else f"{path} is {json.dumps(stored)}, made again it is {json.dumps(again)}"
-    for key in keys:
-        found = _first_difference(get(stored, key), get(again, key), names[key])
-        if found is not None:
-            return found
-    return None
 
 
 def audited(url: str) -> list[Audited]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import orjson
 
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
@@ -32,6 +33,8 @@ from sigmapilot_core.domain.venue import Position
 from sigmapilot_stream.records import InputRecord
 
 TICK, SNAPSHOT, PRIMED, LOST, RECONCILED, ACCOUNT = "tick", "snapshot", "primed", "lost", "reconciled", "account"
+STARTED, HELD = "started", "held"
+_SAYS_NOTHING = (FrameKind.LINK, STARTED, HELD)
 
 
 class UnreadableInputError(ValueError):
@@ -47,7 +50,7 @@ class Decoder:
     """
 
     _open_bars: dict[str, Bar] = field(default_factory=dict)
-    _intake: TradeIntake = field(default_factory=TradeIntake)
+    intake: TradeIntake = field(default_factory=TradeIntake)
 
     def decode(self, record: InputRecord) -> Iterator[events.Event]:
         """The events of one input, none for what does not concern the engine.
@@ -60,14 +63,14 @@ class Decoder:
                 yield from self._frame(record)
             elif record.kind == FrameKind.GAP:
                 yield _gap(record)
-            elif record.kind != FrameKind.LINK:
+            elif record.kind not in _SAYS_NOTHING:
                 yield from _control(record)
         except (BadMessage, ValueError, KeyError, TypeError) as error:
             raise UnreadableInputError(f"input {record.seq} of kind {record.kind!r}: {error}") from error
 
     def _frame(self, record: InputRecord) -> Iterator[events.Event]:
         try:
-            message = unseen(self._intake, parse_frame(record.payload, record.received_ms))
+            message = unseen(self.intake, parse_frame(record.payload, record.received_ms))
         except BadMessage as fault:
             message = malformed(record.payload, fault)
         yield from self._message(message, record)
@@ -133,6 +136,14 @@ def _control(record: InputRecord) -> Iterator[events.Event]:
 def _status(link: dict[str, Any], received_ms: int, seq: int) -> events.FeedStatus:
     coins, books, unheard = (tuple(link.get(name, ())) for name in ("coins", "book_coins", "unheard"))
     return events.FeedStatus(link["name"], coins, books, link["last_frame_ms"], received_ms, seq, unheard)
+
+
+def held_coins(record: InputRecord) -> tuple[str, ...]:
+    """Coins of a `held` input. Raises UnreadableInputError."""
+    try:
+        return tuple(msgspec.json.decode(record.payload, type=list[str]))
+    except msgspec.MsgspecError as error:
+        raise UnreadableInputError(f"input {record.seq} of kind {record.kind!r}: {error}") from error
 
 
 def _positions(rows: list[dict[str, str]]) -> tuple[Position, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from functools import partial
 
+import orjson
 import sqlalchemy as sa
 import structlog
 
@@ -22,7 +23,7 @@ from sigmapilot_core.domain.risk import kill_switch, steps
 from sigmapilot_core.domain.risk.governor import check_kill_switch
 from sigmapilot_core.domain.risk.kill_switch import SwitchAnswer, SwitchRequest
 from sigmapilot_core.domain.risk.state import KillSwitch, RiskAccount, RiskState
-from sigmapilot_stream.decode import ACCOUNT
+from sigmapilot_stream.decode import ACCOUNT, HELD
 from sigmapilot_stream.inputs import Inputs
 from sigmapilot_stream.records import IntentRecord, ReportRecord, SignalRecord
 from sigmapilot_stream.retrying import until_written
@@ -56,7 +57,8 @@ class Executor:
         self._metrics = metrics
         self._told_ms = 0
         self._equity_ms = 0
-        self._news: tuple[int, RiskState] | None = None
+        self._news: tuple[int, RiskState, tuple[str, ...]] | None = None
+        self._held_told: tuple[str, ...] | None = None
         self._has_news = asyncio.Event()
         # a request of a person and an intent both move the governor's state: one at a time
         self._turn = asyncio.Lock()
@@ -209,7 +211,7 @@ class Executor:
     def _tell(self, now_ms: int) -> None:
         """The account as it is now is news for the decision step; older news that was not heard is dropped."""
         self._told_ms = now_ms
-        self._news = (now_ms, self.risk)
+        self._news = (now_ms, self.risk, tuple(trip.signal.coin for trip in self.desk.trips))
         self._has_news.set()
 
     async def tell(self) -> None:
@@ -222,8 +224,12 @@ class Executor:
             await self._has_news.wait()
             self._has_news.clear()
             if self._news is not None:
-                now_ms, risk = self._news
-                await self._inputs.submit([(ACCOUNT, now_ms, canonical_json(risk).encode())])
+                now_ms, risk, held = self._news
+                news = [(ACCOUNT, now_ms, canonical_json(risk).encode())]
+                if held != self._held_told:
+                    news.insert(0, (HELD, now_ms, orjson.dumps(held)))
+                await self._inputs.submit(news)
+                self._held_told = held
 
     async def catch_up(self, now_ms: int, account: str) -> None:
         """Signals that never reached the desk before a restart are refused for the record: they are late."""

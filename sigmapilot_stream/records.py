@@ -16,7 +16,8 @@ class InputRecord(msgspec.Struct, frozen=True):
     kind: `live` and `history` frames of the venue, `link` and `gap` notes of the feed, `tick` the passing of time with
     the state of the connections, `snapshot` a model snapshot that became active, `primed` positions of one account
     asked from the venue, `lost` an account whose fills may have been missed, `reconciled` a coin that was compared
-    with the venue again, `account` the governor's state with our own (paper) account.
+    with the venue again, `account` the governor's state with our own (paper) account, `held` the coins that
+    account holds, `started` the settings and the venue's list of assets of a process that began.
     """
 
     seq: int

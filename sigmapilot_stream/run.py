@@ -11,18 +11,22 @@ import structlog
 
 from sigmapilot_core.adapters.hyperliquid.emulated_feed import EmulatedFeed
 from sigmapilot_core.adapters.journal.keeper import KeeperParams
-from sigmapilot_core.adapters.journal.reader import JournalReader
+from sigmapilot_core.adapters.journal.records import JournalDamaged
 from sigmapilot_core.adapters.settings import Settings
+from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_stream import app as faust_app
 from sigmapilot_stream import web
 from sigmapilot_stream.agents.decide import Channels, Decide
 from sigmapilot_stream.agents.execute import execute
 from sigmapilot_stream.composition import PARTITION, Outside, executor_of, outside, report_ready
+from sigmapilot_stream.course import Course
+from sigmapilot_stream.decode import STARTED
 from sigmapilot_stream.inputs import Inputs
 from sigmapilot_stream.observe import Observer
 from sigmapilot_stream.records import IntentRecord
-from sigmapilot_stream.restore import Before, restore, uncommitted
+from sigmapilot_stream.restore import Before, resume, uncommitted
 from sigmapilot_stream.services.announce import Announcer
+from sigmapilot_stream.services.checkpointing import Checkpointing
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import Gauges
 from sigmapilot_stream.services.health import HealthService
@@ -31,6 +35,7 @@ from sigmapilot_stream.services.missed import MissedFills
 from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
 from sigmapilot_stream.services.switches import SwitchService
+from sigmapilot_stream.started import Started
 from sigmapilot_stream.worker import Worker
 
 INPUT_BATCHES = 64
@@ -61,6 +66,7 @@ class Stream:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         self.worker = Worker(PARTITION, clock.now_ms)
+        self.course = Course(settings.journal_dir, PARTITION)
         self.inputs = Inputs(PARTITION, world.journal, lambda batch: self._batches.send(value=batch), metrics)
         self.executor = executor_of(world, self.inputs, _nobody)
         self.switches = SwitchService(world.database, clock, self.executor)
@@ -81,9 +87,9 @@ class Stream:
             Channels(_nobody, _nobody, self._intend),
             observer,
             ACCOUNT,
-            lambda: [trip.signal.coin for trip in self.executor.desk.trips],
             self.priming.coin_lost,
             self.priming.disagreed,
+            Checkpointing(self.course.checkpoints, metrics),
         )
         self.feed = FeedService(world.feed, clock, self.inputs, metrics, is_virtual=world.is_virtual)
         self.announcer = Announcer(self.feed, world.assets, world.other_coins, clock, observer, metrics, _nobody)
@@ -117,6 +123,8 @@ class Stream:
         finally:
             await self._drain()
             await faust_app.stop(self.app)
+            if self.is_idle and not self._failure.done():
+                await self.decide.finish()
 
     @property
     def is_idle(self) -> bool:
@@ -138,7 +146,7 @@ class Stream:
 
     def _restore(self) -> Before:
         with self._world.database.connect() as connection:
-            return restore(connection, self.worker, self._world.clock.now_ms())
+            return resume(connection, self.worker, self.course, self._world.clock.now_ms())
 
     async def _catch_up(self, before: Before) -> None:
         """Inputs of before the restart first; then what may have been missed since.
@@ -152,20 +160,40 @@ class Stream:
             await self.announcer.new(before.snapshot)
         if before.effects is not None:
             await self.decide.commit(before.effects)
-        reader = JournalReader(self._world.settings.journal_dir, PARTITION)
-        left = await asyncio.to_thread(uncommitted, reader, before.progress)
-        for start in range(0, len(left), RESENT_AT_ONCE):
-            await self.inputs.resend(left[start : start + RESENT_AT_ONCE])
+        is_whole = await self._read_on(before.progress)
         await self._handled(self.inputs.sent_seq)
         now = self._world.clock.now_ms()
         # nothing was entered on so far: every signal without an order is one of before the restart
         await self.executor.catch_up(now, ACCOUNT)
         await self.switches.look()
         self.decide.is_live = True
-        # everyone, not the pool alone: who closed and opened meanwhile would be learnt from wrongly
-        followed = sorted(self.worker.engine.traders)
-        await self.priming.lost(followed, before.last_seen_ms or now, "the stream was not running")
-        await self._intend(IntentRecord(ACCOUNT, "time", now))
+        settings = self._world.settings
+        started = Started(str(settings.mode), ACCOUNT, settings.params, tuple(self._world.assets.values()))
+        await self.inputs.submit([(STARTED, now, canonical_json(started).encode())])
+        since = before.last_seen_ms or now
+        if before.is_exact and is_whole:
+            # the first trades of each coin tell whether any were missed
+            self.feed.feed.remember(self.worker.trades_seen)
+            self.priming.restarted(since)
+        else:
+            # everyone, not the pool alone: who closed and opened meanwhile would be learnt from wrongly
+            await self.priming.lost(sorted(self.worker.engine.traders), since, "the stream was not running")
+
+    async def _read_on(self, progress: int) -> bool:
+        """Decide on what was journalled and not committed. False if some of it is lost."""
+        if self._world.journal.cut_bytes:
+            self._world.metrics.sigmapilot_journal_cut_bytes_total.inc(self._world.journal.cut_bytes)
+            log.warning("an incomplete last record was cut off", bytes=self._world.journal.cut_bytes)
+        try:
+            left = await asyncio.to_thread(uncommitted, self.course, progress)
+        except JournalDamaged as error:
+            log.error("inputs from before the restart are lost", reason=str(error))
+            self._world.journal.go_on_after(progress)
+            return False
+        for start in range(0, len(left), RESENT_AT_ONCE):
+            await self.inputs.resend(left[start : start + RESENT_AT_ONCE])
+        self._world.journal.go_on_after(progress)
+        return True
 
     async def _handled(self, seq: int) -> None:
         """Until the decision step has handled the inputs up to this one, or failed."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from sigmapilot_core.adapters.hyperliquid.gaps import TradeIntake
 from sigmapilot_core.domain.engine import events, outputs
 from sigmapilot_core.domain.engine.engine import Engine
-from sigmapilot_stream.decode import Decoder, UnreadableInputError
+from sigmapilot_stream.decode import HELD, STARTED, Decoder, UnreadableInputError, held_coins
 from sigmapilot_stream.effects import DeadRecord, Effects
 from sigmapilot_stream.records import InputRecord
 
@@ -14,32 +16,76 @@ from sigmapilot_stream.records import InputRecord
 POISON = (ValueError, ArithmeticError, LookupError, TypeError, AssertionError)
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """Everything the next input meets: engine, what was read so far, the deadline asked for, the model in force, the
+    coins our own account holds, the settings of the process as they stand in the journal."""
+
+    engine: Engine
+    decoder: Decoder
+    deadline_ms: int | None = None
+    snapshot_version: int | None = None
+    held: tuple[str, ...] = ()
+    started: bytes | None = None
+
+
 class Worker:
     """Owns the engine of one partition. `now_ms` is the wall clock, for latency figures only.
 
-    `snapshot_version` is that of the model the engine decides with, None before the first.
+    `snapshot_version` is that of the model the engine decides with, None before the first; `held` are the coins that
+    our own account holds.
     """
 
     def __init__(self, partition: str, now_ms: Callable[[], int], coins: frozenset[str] | None = None) -> None:
         self.partition = partition
         self.engine = Engine(partition, coins)
         self.snapshot_version: int | None = None
+        self.held: tuple[str, ...] = ()
+        self._started: bytes | None = None
+        self._coins = coins
         self._decoder = Decoder()
         self._now_ms = now_ms
         self._deadline_ms: int | None = None
 
-    def handle(self, records: Sequence[InputRecord]) -> tuple[Effects, list[outputs.Output]]:
-        """Effects of the inputs, and all outputs for those who listen (metrics)."""
+    @property
+    def state(self) -> WorkerState:
+        """The state as it is now, shared, not copied."""
+        return WorkerState(
+            self.engine, self._decoder, self._deadline_ms, self.snapshot_version, self.held, self._started
+        )
+
+    def go_on_from(self, state: WorkerState) -> None:
+        """Take over a state; who holds the engine keeps it."""
+        self.engine.become(state.engine)
+        self._decoder, self._deadline_ms = state.decoder, state.deadline_ms
+        self.snapshot_version, self.held, self._started = state.snapshot_version, state.held, state.started
+
+    def begin_anew(self) -> None:
+        """Forget everything."""
+        self.go_on_from(WorkerState(Engine(self.partition, self._coins), Decoder()))
+
+    @property
+    def trades_seen(self) -> TradeIntake:
+        """Which trades were read so far: a feed that begins again tells by them whether it missed any."""
+        return self._decoder.intake
+
+    def handle(
+        self, records: Sequence[InputRecord], after: Callable[[InputRecord], None] = lambda _: None
+    ) -> tuple[Effects, list[outputs.Output]]:
+        """Effects of the inputs, and all outputs for those who listen (metrics). `after` is called behind each input,
+        with the state it led to."""
         effects = Effects(self.partition)
         heard: list[outputs.Output] = []
         for record in records:
             try:
+                self._note_own(record)
                 for event in self._decoder.decode(record):
                     self._step(event, record, effects, heard)
             except UnreadableInputError as error:
                 effects.dead.append(DeadRecord(record.seq, record.kind, (), record.payload, str(error)))
             self._fire_due(record.received_ms, record.seq, effects, heard)
             effects.last_seq = record.seq
+            after(record)
         return effects, heard
 
     def begin(self, event: events.SnapshotActivated) -> Effects:
@@ -48,6 +94,13 @@ class Worker:
         self._note(self.engine.apply(event), effects, [])
         self.snapshot_version = event.snapshot.version
         return effects
+
+    def _note_own(self, record: InputRecord) -> None:
+        """What concerns our own process and not the engine."""
+        if record.kind == HELD:
+            self.held = held_coins(record)
+        elif record.kind == STARTED:
+            self._started = record.payload
 
     def _step(self, event: events.Event, record: InputRecord, effects: Effects, heard: list[outputs.Output]) -> None:
         self._fire_due(event.now_ms, event.seq, effects, heard)

@@ -10,13 +10,16 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from sigmapilot_core.domain.consensus.record import Decision, DecisionType
+from sigmapilot_core.adapters.postgres.decision_store import MadeDecision
+from sigmapilot_core.domain.consensus.record import DecisionType
 from sigmapilot_core.domain.engine.outputs import GapKind
+from sigmapilot_stream.decode import STARTED, TICK
 from sigmapilot_stream.effects import Effects, Written
 from sigmapilot_stream.messages import market_intent, opposite_intent, outcome_record, signal_intent, signal_record
 from sigmapilot_stream.observe import Observer
-from sigmapilot_stream.records import InputBatch, IntentRecord
+from sigmapilot_stream.records import InputBatch, InputRecord, IntentRecord
 from sigmapilot_stream.retrying import until_written
+from sigmapilot_stream.services.checkpointing import Checkpointing
 from sigmapilot_stream.worker import Worker
 
 PROGRESS_EVERY_S = 1.0
@@ -26,6 +29,8 @@ TIME_EVERY_MS = 1000
 log = structlog.get_logger(__name__)
 
 Publish = Callable[[Any], Awaitable[object]]
+Told = tuple[int, IntentRecord]
+"""Work for the executor, behind the input that led to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,10 @@ class Channels:
 class Decide:
     """Consumes batches of inputs in order; a batch counts only once its effects are committed.
 
-    `account` is the trading account that signals go to, `positions` the coins it holds; `on_gap` hears of coins whose
-    record has a hole, `on_disagreement` of accounts whose ledger the venue contradicts. Until `is_live`, inputs are of
-    before a restart: what they lead to is written, and nobody enters on prices of another moment.
+    `account` is the trading account that signals go to; `on_gap` hears of coins whose record has a hole,
+    `on_disagreement` of accounts whose ledger the venue contradicts. Until `is_live`, inputs are of before a restart:
+    what they lead to is written, and nobody enters on prices of another moment. What the executor is told depends on
+    the inputs alone, not on how they were batched, as in a replay.
     """
 
     def __init__(
@@ -52,9 +58,9 @@ class Decide:
         channels: Channels,
         observer: Observer,
         account: str,
-        positions: Callable[[], Sequence[str]],
         on_gap: Callable[[str], None],
         on_disagreement: Callable[[str], None] = lambda _: None,
+        checkpointing: Checkpointing | None = None,
     ) -> None:
         self.worker = worker
         self.handled_seq = -1
@@ -63,9 +69,9 @@ class Decide:
         self._channels = channels
         self._observer = observer
         self._account = account
-        self._positions = positions
         self._on_gap = on_gap
         self._on_disagreement = on_disagreement
+        self._checkpointing = checkpointing
         self._written_at = 0.0
         self._told_ms: dict[str, int] = {}
 
@@ -76,31 +82,48 @@ class Decide:
 
     async def handle(self, batch: InputBatch) -> None:
         """One batch: apply, commit, tell."""
-        effects, heard = self.worker.handle(batch.records)
+        told: list[Told] = []
+        effects, heard = self.worker.handle(batch.records, lambda record: self._note_market(record, told))
         self._observer.heard(heard)
-        await self.commit(effects)
-        if self.is_live:
-            await self._tell_market(batch.records[-1].received_ms)
+        is_due = self._checkpointing is not None and self._checkpointing.is_due
+        await self.commit(effects, told, is_forced=is_due)
+        if self._checkpointing is not None and is_due:
+            await self._checkpointing.take(self.worker, effects.last_seq, batch.records[-1].received_ms)
 
-    async def commit(self, effects: Effects) -> None:
-        """Write effects, and the progress at least once a second; then tell of what is new."""
+    async def commit(self, effects: Effects, told: Sequence[Told] = (), *, is_forced: bool = False) -> None:
+        """Write effects, and the progress at least once a second; then tell of what is new, and of the market."""
         started = time.monotonic()
-        if not effects.is_empty or started - self._written_at >= PROGRESS_EVERY_S:
+        written = Written()
+        if is_forced or not effects.is_empty or started - self._written_at >= PROGRESS_EVERY_S:
             written = await until_written(lambda: self._write(effects), "effects of a batch")
             self._written_at = time.monotonic()
             self._observer.committed(effects, written, self._written_at - started)
-            await self._tell(effects, written)
+        await self._tell(effects, written, told)
         self.handled_seq = effects.last_seq
+
+    async def finish(self) -> None:
+        """Nothing more comes: write the progress, and keep the state that everything led to, so that the next start
+        goes on exactly."""
+        if self.handled_seq < 0:
+            return
+        await self.commit(Effects(self.worker.partition, self.handled_seq), is_forced=True)
+        if self._checkpointing is not None:
+            await self._checkpointing.take(self.worker, self.handled_seq)
+            await self._checkpointing.written()
 
     def _write(self, effects: Effects) -> Written:
         with self._database.begin() as connection:
             return effects.commit(connection)
 
-    async def _tell(self, effects: Effects, written: Written) -> None:
-        """Tell of what is new; a decision that was stored before a restart is not acted on twice."""
-        for made in effects.decisions:
-            if made.decision.id in written.decisions:
-                await self._decided(made.decision)
+    async def _tell(self, effects: Effects, written: Written, told: Sequence[Told]) -> None:
+        """Tell of what is new, in the order of the inputs; a decision that was stored before is not acted on twice."""
+        new = [made for made in effects.decisions if made.decision.id in written.decisions]
+        moments = [(_seq_of(made), made) for made in new] + list(told)
+        for _, moment in sorted(moments, key=lambda item: item[0]):
+            if isinstance(moment, IntentRecord):
+                await self._channels.intents(moment)
+            else:
+                await self._decided(moment)
         for outcome in effects.outcomes:
             await self._channels.outcomes(outcome_record(outcome))
         for gap in effects.gaps:
@@ -113,7 +136,8 @@ class Decide:
             for coin in dead.coins:
                 self._on_gap(coin)
 
-    async def _decided(self, decision: Decision) -> None:
+    async def _decided(self, made: MadeDecision) -> None:
+        decision = made.decision
         log.info("decision", id=decision.id, type=decision.decision_type.value, reasoning=decision.reasoning)
         if not decision.passed_gates:
             return
@@ -123,20 +147,27 @@ class Decide:
             return
         await self._channels.signals(record)
         if self.is_live:
-            book = self.worker.engine.coins[decision.asset].book
-            await self._channels.intents(signal_intent(self._account, record, book))
+            await self._channels.intents(signal_intent(self._account, record, made.inputs.book))
 
-    async def _tell_market(self, now_ms: int) -> None:
-        """Books and marks of coins with an open position, at most twice a second; and the passing of time."""
-        coins = self.worker.engine.coins
-        for coin in self._positions():
+    def _note_market(self, record: InputRecord, told: list[Told]) -> None:
+        """With each tick: books and marks of coins with an open position, at most twice a second; and the passing of
+        time, which a start is as well."""
+        if record.kind not in (TICK, STARTED) or not self.is_live:
+            return
+        now_ms, coins = record.received_ms, self.worker.engine.coins
+        for coin in self.worker.held:
             if coin in coins and self._is_due(coin, now_ms, MARKET_EVERY_MS):
-                await self._channels.intents(market_intent(self._account, coins[coin], now_ms))
+                told.append((record.seq, market_intent(self._account, coins[coin], now_ms)))
         if self._is_due("", now_ms, TIME_EVERY_MS):
-            await self._channels.intents(IntentRecord(self._account, "time", now_ms))
+            told.append((record.seq, IntentRecord(self._account, "time", now_ms)))
 
     def _is_due(self, name: str, now_ms: int, every_ms: int) -> bool:
         if now_ms - self._told_ms.get(name, 0) < every_ms:
             return False
         self._told_ms[name] = now_ms
         return True
+
+
+def _seq_of(made: MadeDecision) -> int:
+    """The input that caused a decision."""
+    return int(made.inputs.trigger_event_id.rsplit("-", 1)[1])

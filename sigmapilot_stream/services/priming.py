@@ -31,6 +31,8 @@ SPARE_SHARE = 0.5
 """The rolling sample asks only while less than this share of the budget is used: the rest is for others."""
 
 UNTRIED = "not tried yet"
+AFTER_RESTART_MS = 300_000
+"""Within this time every coin is heard again, and a gap is one of the restart."""
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +82,12 @@ class PrimingService:
         self._suspected_ms = -SUSPECT_EVERY_MS
         self._next_rolling: list[str] = []
         self._asked: set[str] = set()
+        self._restarted: tuple[int, int] | None = None
+
+    def restarted(self, from_ms: int) -> None:
+        """The stream was not running since this instant. If a coin turns out to have lost trades by it, nobody's
+        positions are known: who closed and opened meanwhile would be learnt from wrongly."""
+        self._restarted = (from_ms, self._clock.now_ms() + AFTER_RESTART_MS)
 
     def coin_lost(self, coin: str) -> None:
         """Trades of a coin may be missing: compare the pool with the venue, then call the coin complete again."""
@@ -107,6 +115,7 @@ class PrimingService:
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
+            await self._unprime_if_missed()
             if self.batch_form == UNTRIED and self._engine.traders and self._rolling_s is not None:
                 self.batch_form = await self._try_batch(tuple(sorted(self._engine.traders)[:2]))
                 log.info("the request for several accounts at once was tried", outcome=self.batch_form)
@@ -143,6 +152,17 @@ class PrimingService:
             return f"refused: {error}"
         is_same = found[0].positions == single.positions
         return "answered like single requests" if is_same else "answered, and not like single requests"
+
+    async def _unprime_if_missed(self) -> None:
+        if self._restarted is None:
+            return
+        from_ms, until_ms = self._restarted
+        if self._gaps:
+            await self.lost(
+                sorted(self._engine.traders), from_ms, "trades were missed while the stream was not running"
+            )
+        if self._gaps or self._clock.now_ms() >= until_ms:
+            self._restarted = None
 
     def _has_asked_pool(self, unprimed: Sequence[str]) -> bool:
         """Whether every waiting pool member was asked at least once since it began to wait."""

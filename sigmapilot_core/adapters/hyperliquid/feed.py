@@ -99,6 +99,10 @@ class Feed:
             self._connections[name].want(wanted)
         return plan.not_covered
 
+    def remember(self, seen: TradeIntake) -> None:
+        """Before the start: trades that were handed on by a feed before this one."""
+        self._intake.trades.remember(seen)
+
     async def start(self) -> None:
         """Begin to connect."""
         for connection in self._connections.values():

@@ -7,6 +7,7 @@ has no replay: its first frame is live if all its trades are clearly later than 
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
@@ -72,6 +73,10 @@ class TradeIntake:
     _users: dict[str, _Seen] = field(default_factory=dict)
     replay_margin_ms: int = REPLAY_MARGIN_MS
     _awaiting: dict[str, int | None] = field(default_factory=dict)
+
+    def remember(self, other: TradeIntake) -> None:
+        """Know what another intake has seen, as it is now: the first replay then shows whether anything was missed."""
+        self._coins, self._users = copy.deepcopy(other._coins), copy.deepcopy(other._users)
 
     def expect_history(self, coin: str) -> None:
         """A subscribe for this coin goes out: its next frame is history."""

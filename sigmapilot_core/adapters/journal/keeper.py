@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sigmapilot_core.adapters.journal.checkpoints import CheckpointStore
 from sigmapilot_core.adapters.journal.files import JournalFile, journal_files, partition_folder, partitions
 
 _HOUR_MS = 3_600_000
@@ -49,11 +50,19 @@ def tidy(folder: Path, now_ms: int, params: KeeperParams) -> Tidied:
         total -= file.path.stat().st_size
         file.path.unlink()
         removed += 1
+    for name in partitions(folder):
+        _forget_checkpoints(folder, name)
     return Tidied(packed, removed, total, total > params.max_bytes)
 
 
 def _size(folder: Path) -> int:
-    return sum(p.stat().st_size for p in folder.glob("*/*.journal*"))
+    return sum(p.stat().st_size for pattern in ("*/*.journal*", "*/*.checkpoint") for p in folder.glob(pattern))
+
+
+def _forget_checkpoints(folder: Path, partition: str) -> None:
+    files = journal_files(partition_folder(folder, partition))
+    if files:
+        CheckpointStore(folder, partition, "").forget_before(files[0].first_seq - 1)
 
 
 def _pack_closed(folder: Path, level: int) -> int:

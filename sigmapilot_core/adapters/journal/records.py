@@ -6,6 +6,7 @@ in ms (i64), length of the kind (u8), kind (ASCII), payload. A file opens with `
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import BinaryIO
 
 MAGIC = b"SPJ1"
 MAX_BODY = 64 * 1024 * 1024
+_SEARCHED = 256
 _FRAME = struct.Struct("<II")
 _HEAD = struct.Struct("<QqB")
 
@@ -56,3 +58,20 @@ def read_record(stream: BinaryIO) -> tuple[Record, int] | None:
     seq, received_ms, label = _HEAD.unpack_from(body)
     start = _HEAD.size + label
     return Record(seq, body[_HEAD.size : start].decode("ascii"), received_ms, body[start:]), _FRAME.size + length
+
+
+def last_after_damage(data: bytes, damaged_seq: int) -> int | None:
+    """The last whole record's number in what follows a record that cannot be read; None if there is no whole one.
+
+    A torn last record is followed by nothing. Whole records behind it mean that the file was damaged in its middle.
+    """
+    for seq in range(damaged_seq + 1, damaged_seq + 1 + _SEARCHED):
+        position = data.find(struct.pack("<Q", seq)) - _FRAME.size
+        if position < 0:
+            continue
+        stream, last = io.BytesIO(data[position:]), None
+        while (found := read_record(stream)) is not None:
+            last = found[0].seq
+        if last is not None and last >= seq:
+            return last
+    return None

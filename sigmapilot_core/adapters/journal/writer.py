@@ -12,7 +12,7 @@ from typing import Self
 
 from sigmapilot_core.adapters.journal.files import JournalFile, file_name, hour_of, journal_files, partition_folder
 from sigmapilot_core.adapters.journal.reader import JournalReader
-from sigmapilot_core.adapters.journal.records import MAGIC, encode_record
+from sigmapilot_core.adapters.journal.records import MAGIC, encode_record, last_after_damage
 
 Entry = tuple[str, int, bytes]
 """Kind, receive time in ms, payload."""
@@ -43,7 +43,8 @@ class WriterParams:
 
 
 class JournalWriter:
-    """The only writer of one partition. Continues after the last whole record; an incomplete one is cut off.
+    """The only writer of one partition. Continues after the last whole record; an incomplete one is cut off and
+    counted in `cut_bytes`. A file that is damaged in its middle (`is_damaged`) is left as it is, and a new one begun.
 
     `now` is a clock in seconds that never jumps, for the interval of fsync. Files change with the hour of the receive
     time; a receive time that steps back stays in the file at hand.
@@ -63,6 +64,7 @@ class JournalWriter:
         self._size = 0
         self.next_seq = 0
         self.cut_bytes = 0
+        self.is_damaged = False
         self._recover(JournalReader(folder, partition))
 
     def append(self, kind: str, received_ms: int, payload: bytes) -> int:
@@ -86,6 +88,14 @@ class JournalWriter:
             raise JournalWriteError(f"Record {first} may not be on the disk: {fault.strerror}.") from fault
         return first
 
+    def go_on_after(self, seq: int) -> None:
+        """Give no number up to `seq` again: its effects are committed, though a power cut took the record itself. A
+        hole in the numbers begins a new file."""
+        if self.next_seq > seq:
+            return
+        self.next_seq = seq + 1
+        self._leave_file()
+
     def sync(self) -> None:
         """Force everything to the disk now; call from a timer so that a quiet journal is safe as well."""
         if self._fd is not None:
@@ -98,10 +108,7 @@ class JournalWriter:
 
     def close(self) -> None:
         """Sync, close and give the partition up."""
-        if self._fd is not None:
-            self.sync()
-            os.close(self._fd)
-            self._fd = None
+        self._leave_file()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -130,7 +137,14 @@ class JournalWriter:
         self.next_seq = tail.next_seq
         if last.packed:
             return
-        self.cut_bytes = last.path.stat().st_size - tail.offset
+        with last.path.open("rb") as stream:
+            stream.seek(tail.offset)
+            rest = stream.read()
+        behind = last_after_damage(rest, tail.next_seq) if rest else None
+        if behind is not None:
+            self.next_seq, self.is_damaged = behind + 1, True  # nothing is cut off that is whole: a new file follows
+            return
+        self.cut_bytes = len(rest)
         if tail.next_seq == last.first_seq:
             last.path.unlink()  # not one whole record: begin the file anew
         else:
@@ -145,14 +159,17 @@ class JournalWriter:
         hour = hour_of(received_ms)
         if self._fd is not None and hour <= self._hour_ms:
             return self._fd
-        if self._fd is not None:
-            self.sync()
-            os.close(self._fd)
-            self._fd = None
+        self._leave_file()
         self._path = self._folder / file_name(self.next_seq, hour)
         self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._hour_ms, self._size = hour, 0
         return self._fd
+
+    def _leave_file(self) -> None:
+        if self._fd is not None:
+            self.sync()
+            os.close(self._fd)
+            self._fd = None
 
     def _write(self, descriptor: int, data: bytes) -> None:
         """All or nothing: what a full disk cut short is taken back."""

@@ -36,6 +36,8 @@ from sigmapilot_core.domain.engine.outputs import GapFound, GapKind, NextTimer, 
 from sigmapilot_core.domain.engine.priming import Priming
 from sigmapilot_core.domain.engine.schedule import Due, Kind
 from sigmapilot_core.domain.events import Fill
+from sigmapilot_core.domain.risk.state import RiskState
+from sigmapilot_core.domain.snapshot import ModelSnapshot
 from sigmapilot_core.domain.traders import episodes
 from sigmapilot_core.domain.traders.episodes import EpisodeState
 
@@ -71,6 +73,10 @@ class Engine:
             out.append(NextTimer(next_ms))
         return out
 
+    def become(self, other: Engine) -> None:
+        """Take over the whole state of another engine, which must not be used any more."""
+        self.__dict__ = other.__dict__
+
     def mark_unknown(self, coin: str, reason: str) -> None:
         """The record of the coin may be incomplete: no decision on it passes until `CoinReconciled`."""
         state = self._core.coins.get(coin)
@@ -105,6 +111,16 @@ class Engine:
     def counters(self) -> Counters:
         """What was left out, for metrics."""
         return self._core.counters
+
+    @property
+    def snapshot(self) -> ModelSnapshot | None:
+        """The model in force; None before the first."""
+        return None if self._core.model is None else self._core.model.snapshot
+
+    @property
+    def risk(self) -> RiskState | None:
+        """The governor's state as it was last told; None before the first time."""
+        return self._core.risk
 
     @property
     def coins(self) -> Mapping[str, CoinState]:

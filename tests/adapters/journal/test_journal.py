@@ -24,6 +24,7 @@ from sigmapilot_core.adapters.journal import (
 )
 from sigmapilot_core.adapters.journal import writer as writer_module
 from sigmapilot_core.adapters.journal.files import file_name, hour_of, journal_files
+from sigmapilot_core.adapters.journal.records import encode_record
 
 HOUR = 3_600_000
 START = 1_761_584_400_000  # 2025-10-27 17:00 UTC, the hour of the recorded fills
@@ -92,6 +93,58 @@ def test_an_incomplete_last_record_is_dropped_and_counted(tmp_path):
     reader = JournalReader(tmp_path, "p0")
     assert list(reader.read()) == records()[:-1]
     assert reader.dropped == 1
+
+
+def test_a_flipped_bit_anywhere_in_the_last_record_drops_it_alone_and_later_records_are_whole(tmp_path):
+    write(tmp_path / "whole")
+    (whole,) = journal_files(tmp_path / "whole" / "p0")
+    data, expected = whole.path.read_bytes(), records()
+    begin = len(data) - len(encode_record(len(ENTRIES) - 1, *ENTRIES[-1]))
+    for position in range(begin, len(data)):
+        for bit in (0, 7):
+            folder = tmp_path / f"{position}-{bit}"
+            (folder / "p0").mkdir(parents=True)
+            damaged = bytearray(data)
+            damaged[position] ^= 1 << bit
+            (folder / "p0" / whole.path.name).write_bytes(damaged)
+            reader = JournalReader(folder, "p0")
+            assert list(reader.read()) == expected[:-1]
+            assert reader.dropped == 1
+            with JournalWriter(folder, "p0", no_time) as journal:
+                assert journal.cut_bytes == len(data) - begin
+                journal.append_batch([("frame", START, b"after"), ("frame", START, b"and on")])
+            assert [r.payload for r in read(folder)[-2:]] == [b"after", b"and on"]
+            assert [r.seq for r in read(folder)] == list(range(len(expected) + 1))
+
+
+@pytest.mark.parametrize("position", [10, 60, 100])
+def test_whole_records_behind_a_damaged_one_are_never_cut_off(tmp_path, position):
+    write(tmp_path)
+    (file,) = journal_files(tmp_path / "p0")
+    data = bytearray(file.path.read_bytes())
+    data[position] ^= 0x40
+    file.path.write_bytes(data)
+    with JournalWriter(tmp_path, "p0", no_time) as journal:
+        assert (journal.is_damaged, journal.cut_bytes) == (True, 0)
+        assert journal.append("frame", START, b"after") == len(ENTRIES)
+    assert file.path.read_bytes() == bytes(data)
+    with pytest.raises(JournalDamaged, match=f"allowed is [0-{len(ENTRIES)}]"):
+        read(tmp_path)
+    assert [r.payload for r in read(tmp_path, len(ENTRIES))] == [b"after"]
+
+
+def test_numbers_whose_records_a_power_cut_took_are_not_given_again(tmp_path):
+    with JournalWriter(tmp_path, "p0", no_time) as journal:
+        journal.append("frame", START, b"kept")
+        journal.go_on_after(0)
+        assert journal.append("frame", START, b"follows") == 1
+        journal.go_on_after(9)
+        assert journal.append("frame", START, b"behind the hole") == 10
+    assert [r.payload for r in read(tmp_path, 10)] == [b"behind the hole"]
+    with pytest.raises(JournalDamaged, match="begins at 10; allowed is 2"):
+        read(tmp_path)
+    with JournalWriter(tmp_path, "p0", no_time) as journal:
+        assert journal.next_seq == 11
 
 
 def test_a_flipped_byte_in_the_middle_is_damage_not_a_shorter_history(tmp_path):
