@@ -184,6 +184,8 @@ def texts() -> Iterator[tuple[Path, str]]:
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [name for name in folders if name not in PRUNED and not name.endswith(".egg-info")]
         for name in names:
+            if name in PRUNED:  # of a second work tree, `.git` is a file
+                continue
             path = Path(folder, name)
             try:
                 yield path, path.read_text()

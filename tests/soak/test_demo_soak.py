@@ -69,9 +69,10 @@ def soak(request: pytest.FixtureRequest) -> Iterator[Soak]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=120)
-    found.lines = log.read_text().splitlines()
+            said = log.read_text().splitlines()
+            shutil.rmtree(home)
+    found.lines = said
     yield found
-    shutil.rmtree(home)
 
 
 def _wait_for(log: Path, process: subprocess.Popen[bytes], pattern: str, limit_s: float) -> None:
