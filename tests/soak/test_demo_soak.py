@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +50,7 @@ class Soak:
 
 
 @pytest.fixture(scope="module")
-def soak(request: pytest.FixtureRequest) -> Iterator[Soak]:
+def soak(request: pytest.FixtureRequest) -> Soak:
     """One demo from its start to its summary."""
     minutes: float = request.config.getoption("--soak-minutes")
     home = Path(tempfile.mkdtemp(prefix="sp-soak-", dir="/tmp"))
@@ -72,7 +71,7 @@ def soak(request: pytest.FixtureRequest) -> Iterator[Soak]:
             said = log.read_text().splitlines()
             shutil.rmtree(home)
     found.lines = said
-    yield found
+    return found
 
 
 def _wait_for(log: Path, process: subprocess.Popen[bytes], pattern: str, limit_s: float) -> None:
