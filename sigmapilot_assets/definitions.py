@@ -15,6 +15,8 @@ from sigmapilot_assets.model.pool import pool
 from sigmapilot_assets.model.posteriors import posteriors, skill
 from sigmapilot_assets.model.volatility import volatility
 from sigmapilot_assets.out.snapshot import snapshot
+from sigmapilot_assets.past.filters import filters_asof
+from sigmapilot_assets.past.pool import pool_asof
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.fills_history import fills_history
 from sigmapilot_assets.raw.leaderboard import raw_leaderboard
@@ -40,6 +42,8 @@ PYTHON_ASSETS = [
     costs,
     snapshot,
     completeness,
+    filters_asof,
+    pool_asof,
     storage_partitions,
     run_history,
 ]

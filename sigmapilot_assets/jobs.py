@@ -14,6 +14,7 @@ POOL = dg.AssetSelection.assets(
     "raw_hyperliquid__fills_history", "core_traders__filters", "core_traders__episodes", "model_traders__pool"
 )
 COMPLETENESS = dg.AssetSelection.assets("report_feed__completeness")
+PAST_DAYS = dg.AssetSelection.assets("core_traders__filters_asof", "model_traders__pool_asof")
 LEADERBOARD = dg.AssetSelection.assets("raw_hyperliquid__leaderboard")
 
 _IN_PROCESS = dg.in_process_executor
@@ -23,7 +24,9 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.Unreso
     return dg.define_asset_job(name, selection=selection, executor_def=_IN_PROCESS, description=description)
 
 
-materialise_all = _job("materialise_all", dg.AssetSelection.all(), "Every asset, from the leaderboard to the reports.")
+materialise_all = _job(
+    "materialise_all", dg.AssetSelection.all() - PAST_DAYS, "Every asset of today, from the leaderboard to the reports."
+)
 refresh_leaderboard = _job("refresh_leaderboard", LEADERBOARD, "Download and store today's leaderboard.")
 refresh_alpha_pool = _job(
     "refresh_alpha_pool",
@@ -37,6 +40,9 @@ measure_completeness = _job(
     "measure_completeness", COMPLETENESS, "Fills of a drawn sample of traders against what the feed stored."
 )
 publish_snapshot = _job("publish_snapshot", SNAPSHOT, "The snapshot alone, of what is stored now.")
+evaluate_past_day = _job(
+    "evaluate_past_day", PAST_DAYS, "One past day from what was known when it ended; a partition a day."
+)
 
 all_jobs = [
     materialise_all,
@@ -47,4 +53,5 @@ all_jobs = [
     update_posteriors,
     measure_completeness,
     publish_snapshot,
+    evaluate_past_day,
 ]

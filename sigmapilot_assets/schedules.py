@@ -1,5 +1,7 @@
 """Clocks: all UTC, all running by default (Dagster's own default is stopped)."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from sigmapilot_assets import jobs
@@ -35,6 +37,18 @@ def volatility_every_5_minutes(platform: dg.ResourceParam[Platform]) -> dg.RunRe
     return dg.RunRequest()
 
 
+@dg.schedule(
+    job=jobs.evaluate_past_day,
+    cron_schedule="0 1 * * *",
+    execution_timezone="UTC",
+    default_status=_RUNNING,
+    description="Yesterday as of its end, at 01:00 UTC; days missed before are evaluated first.",
+)
+def past_day_daily(platform: dg.ResourceParam[Platform]) -> dg.RunRequest:
+    """The day before the platform's today: in a recording that is the recording's."""
+    return dg.RunRequest(partition_key=str(platform.today() - timedelta(days=1)))
+
+
 all_schedules = [
     _schedule("leaderboard_daily", jobs.refresh_leaderboard, "30 0 * * *", "Leaderboard at 00:30 UTC."),
     _schedule("pool_daily", jobs.refresh_alpha_pool, "45 0 * * *", "Pool, correlations and snapshot after it."),
@@ -45,4 +59,5 @@ all_schedules = [
         "7,22,37,52 * * * *",
         "The feed against the venue: about 1000 of the assets' request weight a time.",
     ),
+    past_day_daily,
 ]

@@ -13,6 +13,7 @@ from sigmapilot_cli.demo import demo
 from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
 from sigmapilot_cli.kill_switch import kill_switch
 from sigmapilot_cli.pinned import pinned
+from sigmapilot_cli.pool import pool
 from sigmapilot_cli.reset import reset
 from sigmapilot_cli.running import down, logs, status, up
 from sigmapilot_core.adapters.settings import SettingsError
@@ -28,6 +29,7 @@ for command in (up, demo, down, status, logs, replay, verify, reset, settings, v
 cli.add_typer(db, name="db")
 cli.add_typer(kill_switch, name="kill-switch")
 cli.add_typer(pinned, name="pinned")
+cli.add_typer(pool, name="pool")
 
 
 def app() -> None:

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import market_store, trader_store
-from sigmapilot_core.adapters.postgres.episode_store import LearnableEpisodes, read_learnable
+from sigmapilot_core.adapters.postgres.episode_store import read_learnable
 from sigmapilot_core.adapters.postgres.schema.model import asset_costs
 from sigmapilot_core.domain.market.costs import expected_hold_hours
 from sigmapilot_core.domain.params import DAY_MS, HOUR_MS
+from sigmapilot_core.domain.traders.learning import LearnableEpisodes
 
 _KEEP = timedelta(days=30)
 

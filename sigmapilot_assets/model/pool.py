@@ -1,40 +1,20 @@
 """The pool: chosen by Thompson sampling among eligible traders, and the daily row of every trader (spec 1.5, 1.6)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
 
 import dagster as dg
 import sqlalchemy as sa
 
 from sigmapilot_assets.metadata import preview_table
-from sigmapilot_assets.model.trader_days import liquidated_users, trader_day_rows
 from sigmapilot_assets.platform import Platform
-from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, trader_store
-from sigmapilot_core.domain.params import BanditParams
-from sigmapilot_core.domain.traders import filters
-from sigmapilot_core.domain.traders.filters import FilterResult, TraderFacts
-from sigmapilot_core.domain.traders.learning import TraderLearning
-from sigmapilot_core.domain.traders.posterior import Posterior, prior
-from sigmapilot_core.domain.traders.status import is_alive
-from sigmapilot_core.domain.traders.thompson import Candidate, Selection, candidate_of, choose_pool
-from sigmapilot_core.domain.venue import LeaderboardRow
+from sigmapilot_core.adapters.postgres import as_of_store, trader_store
+from sigmapilot_core.domain.params import BanditParams, Params
+from sigmapilot_core.domain.snapshot import PoolFlavour
+from sigmapilot_core.domain.traders.day import Knowledge, evaluate_day
 
 LIMIT_TAG = "sigmapilot/limit"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Everything stored that the choice rests on."""
-
-    day: date
-    rows: Sequence[LeaderboardRow]
-    results: Sequence[FilterResult]
-    performance: dict[str, dict[str, Any]]
-    facts: dict[str, history_store.TraderFacts]
-    peaks: dict[str, float]
-    liquidated: frozenset[str]
 
 
 @dg.asset(
@@ -51,16 +31,14 @@ def pool(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     A run started with `/alpha-pool/refresh?limit=N` carries the tag `sigmapilot/limit` and draws N slots.
     """
     rules = bandit_rules(platform.params.bandit, context.run.tags)
+    params = replace(platform.params, bandit=rules)
+    recorded = recorded_users(platform)
     with platform.transaction() as connection:
-        known = _read(connection, platform)
         version = trader_store.next_selection_version(connection)
-        candidates = [
-            _candidate(result, row, known, platform) for result, row in zip(known.results, known.rows, strict=True)
-        ]
-        if platform.pool_flavour == "recording":
-            candidates = _only_recorded(candidates, known, platform)
-        selection = choose_pool(candidates, known.day, version, rules)
-        _store(connection, selection, known, platform)
+        known = known_at(connection, platform.now(), None, version, params)
+        day = evaluate_day(known, known.leaderboard_day, version, params, recorded)
+        as_of_store.store_day(connection, day, known, platform.pool_flavour, params, with_labels=False)
+    selection = day.selection
     members = selection.pool
     shown = [[row.address, row.draw, row.rank, row.slot.value if row.slot else "", row.reason] for row in members[:15]]
     return dg.MaterializeResult(
@@ -96,105 +74,23 @@ def bandit_rules(rules: BanditParams, tags: Mapping[str, str]) -> BanditParams:
     return replace(rules, pool_size=int(wanted))
 
 
-def _read(connection: sa.Connection, platform: Platform) -> Known:
-    day = leaderboard_store.newest_day(connection, platform.today())
-    if day is None:
-        raise dg.Failure("no leaderboard is stored yet; materialise raw_hyperliquid__leaderboard first")
-    rows = leaderboard_store.read_leaderboard(connection, day)
-    facts = history_store.read_facts(connection)
-    results = [filters.evaluate(row, _facts(facts.get(row.address)), platform.params.filters) for row in rows]
-    return Known(
-        day=day,
-        rows=rows,
-        results=results,
-        performance=trader_store.read_performance(connection),
-        facts=facts,
-        peaks=leaderboard_store.peak_account_values(connection, [row.address for row in rows], day),
-        liquidated=liquidated_users(connection),
-    )
+def known_at(
+    connection: sa.Connection, as_of: datetime, selection_date: date | None, version: int, params: Params
+) -> Knowledge:
+    """Everything known at an instant.
+
+    Raises:
+        Failure: no leaderboard was stored by then.
+    """
+    try:
+        return as_of_store.read_knowledge(connection, as_of, selection_date, version, params)
+    except as_of_store.NothingKnownError as error:
+        raise dg.Failure(f"{error}; materialise raw_hyperliquid__leaderboard first") from error
 
 
-def _facts(stored: history_store.TraderFacts | None) -> TraderFacts | None:
-    return TraderFacts(stored.orders_per_day, stored.has_sub_accounts, stored.has_major_fill) if stored else None
-
-
-def _candidate(result: FilterResult, row: LeaderboardRow, known: Known, platform: Platform) -> Candidate:
-    alive = is_alive(
-        row.account_value_usd,
-        known.peaks.get(row.address),
-        row.address in known.liquidated,
-        platform.params.skill,
-    )
-    return candidate_of(result, learning_of(known.performance.get(row.address), platform), alive)
-
-
-def learning_of(stored: dict[str, Any] | None, platform: Platform) -> TraderLearning:
-    """The stored posterior of a trader, or the prior where nothing was learnt yet."""
-    as_of_ms = platform.clock.now_ms()
-    if stored is None:
-        base = prior(platform.params.posterior)
-        weight = base.kappa / (base.kappa + platform.params.posterior.weight_kappa)
-        return TraderLearning(base, 0.0, weight, 0, 0, None, None, None, 0.0, None, as_of_ms)
-    posterior = Posterior(stored["nig_m"], stored["nig_kappa"], stored["nig_alpha"], stored["nig_beta"])
-    return TraderLearning(
-        posterior=posterior,
-        n_eff=stored["n_eff"],
-        weight=posterior.kappa / (posterior.kappa + platform.params.posterior.weight_kappa),
-        n_episodes=stored["episode_count"],
-        n_wins=stored["win_count"],
-        mean_gross_unclamped=stored["mean_unclamped_gross_r"],
-        share_below_clamp=stored["share_below_clamp"],
-        mean_r=stored["avg_r"],
-        total_r=stored["total_pnl_r"],
-        last_closed_at_ms=int(stored["last_closed_at"].timestamp() * 1000),
-        as_of_ms=int(stored["as_of"].timestamp() * 1000),
-    )
-
-
-def _only_recorded(candidates: Sequence[Candidate], known: Known, platform: Platform) -> list[Candidate]:
-    """Pool `recording`: filters 1-4, and the trader occurs in the recording."""
+def recorded_users(platform: Platform) -> frozenset[str] | None:
+    """Pool `recording`: the traders that occur in the recording, among whom filters 1-4 choose; otherwise None."""
+    if platform.pool_flavour != PoolFlavour.RECORDING.value:
+        return None
     with platform.open_venue() as venue:
-        recorded = frozenset(venue.recorded_users())
-    chosen = frozenset(filters.recording_pool(known.results, recorded))
-    return [candidate for candidate in candidates if candidate.address in chosen]
-
-
-def _store(connection: sa.Connection, selection: Selection, known: Known, platform: Platform) -> None:
-    by_address = {row.address: row for row in known.rows}
-    members = []
-    for drawn in selection.pool:
-        row = by_address[drawn.address]
-        month = row.windows.get("month")
-        members.append(
-            {
-                "as_of_date": known.day,
-                "selection_version": selection.version,
-                "address": drawn.address,
-                "selection_rank": drawn.rank,
-                "thompson_draw": drawn.draw,
-                "slot": drawn.slot.value if drawn.slot else None,
-                "slot_reason": drawn.reason,
-                "account_value": row.account_value_usd,
-                "pnl_30d": month.pnl_usd if month else None,
-                "roi_30d": month.roi if month else None,
-            }
-        )
-    enough = platform.params.bandit.min_episodes
-    learnt = [
-        drawn for drawn in selection.drawn if known.performance.get(drawn.address, {}).get("n_eff", 0.0) >= enough
-    ]
-    trader_store.store_selection(
-        connection,
-        {
-            "as_of_date": known.day,
-            "selection_version": selection.version,
-            "drawn_at": platform.now(),
-            "philox_key": selection.key_hex,
-            "flavour": platform.pool_flavour,
-            "eligible_count": len(selection.drawn),
-            "reason": selection.reason,
-            "learning_count": len(learnt),
-        },
-        members,
-    )
-    trader_store.store_trader_days(connection, trader_day_rows(connection, selection, known, platform))
+        return frozenset(venue.recorded_users())

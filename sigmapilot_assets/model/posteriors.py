@@ -9,9 +9,10 @@ import numpy as np
 from sigmapilot_assets.metadata import preview_table
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import trader_store
-from sigmapilot_core.adapters.postgres.episode_store import LearnableEpisodes, at, read_learnable
-from sigmapilot_core.domain.traders.learning import LearningTable, learn_many
-from sigmapilot_core.domain.traders.skill import SkillTest, fdr_qualified, skill_test
+from sigmapilot_core.adapters.postgres.episode_store import at, read_learnable
+from sigmapilot_core.domain.traders.day import skill_tests
+from sigmapilot_core.domain.traders.learning import LearnableEpisodes, LearningTable, learn_many
+from sigmapilot_core.domain.traders.skill import fdr_qualified
 
 
 @dg.asset(
@@ -105,7 +106,7 @@ def skill(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         selection = trader_store.newest_selection(connection)
         if selection is None:
             raise dg.Failure("no pool was drawn yet; materialise model_traders__pool first")
-        tests = tests_by_trader(read_learnable(connection, as_of_ms), platform)
+        tests = skill_tests(read_learnable(connection, as_of_ms), platform.params)
         labels = fdr_qualified(tests, platform.params.skill)
         rows = [{"of": address, "p": test.p_value, "q": labels[address]} for address, test in tests.items()]
         trader_store.store_skill(connection, selection["as_of_date"], selection["selection_version"], rows)
@@ -119,15 +120,3 @@ def skill(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
             "fdr_alpha": platform.params.skill.fdr_alpha,
         }
     )
-
-
-def tests_by_trader(episodes: LearnableEpisodes, platform: Platform) -> dict[str, SkillTest]:
-    """The skill test of every trader with a learnable episode."""
-    if not episodes.address.size:
-        return {}
-    names, starts = np.unique(episodes.address, return_index=True)
-    ends = np.append(starts[1:], episodes.address.size)
-    return {
-        str(name): skill_test(episodes.closed_at_ms[start:end], episodes.result_r[start:end], platform.params.skill)
-        for name, start, end in zip(names, starts.tolist(), ends.tolist(), strict=True)
-    }

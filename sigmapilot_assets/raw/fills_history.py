@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
+import sqlalchemy as sa
 
 from sigmapilot_assets.platform import Platform
+from sigmapilot_assets.raw.simulated_past import Past, answers_of, backdated, past_of
 from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, pinned_store
 from sigmapilot_core.domain.events import Fill, Verdict
 from sigmapilot_core.domain.params import DAY_MS
@@ -39,19 +41,42 @@ def fills_history(context: dg.AssetExecutionContext, platform: dg.ResourceParam[
         rows = leaderboard_store.read_leaderboard(connection, day) if day else []
         known = history_store.read_facts(connection)
         pinned = pinned_store.pinned_addresses(connection)
+        past = _simulated_past(connection, platform)
     wanted = _wanted(rows, pinned, known, now, platform)
+    wanted += sorted(set(past) - set(known) - set(wanted))  # who passed the filters before, and may be dead by now
     fills, failed = 0, 0
     with platform.open_venue() as venue:
         for done, address in enumerate(wanted, start=1):
-            facts, history = ask(venue, address, now)
+            asked_at = platform.now()
+            facts, history = ask(venue, address, asked_at)
             with platform.transaction() as connection:
-                fills += history_store.store_history(connection, facts, history, _ms(now))
+                if address in past and address not in known and facts.error is None:
+                    history = _store_past(connection, past[address], facts, history)
+                fills += history_store.store_history(connection, facts, history, _ms(asked_at))
             failed += facts.error is not None
             if done % 25 == 0:
                 context.log.info("histories: %d of %d traders, %d fills", done, len(wanted), fills)
     return dg.MaterializeResult(
         metadata={"asked": len(wanted), "failed": failed, "dagster/row_count": fills, "as_of": now.isoformat()}
     )
+
+
+def _simulated_past(connection: sa.Connection, platform: Platform) -> dict[str, Past]:
+    """Of the demo, who would have been asked on the stored days before today; nobody anywhere else."""
+    if platform.mode != "demo":
+        return {}
+    days = [day for day in leaderboard_store.stored_days(connection) if day < platform.today()]
+    boards = {day: leaderboard_store.read_leaderboard(connection, day) for day in days}
+    return past_of(boards, platform.params.filters)
+
+
+def _store_past(
+    connection: sa.Connection, past: Past, facts: history_store.TraderFacts, history: Sequence[Fill]
+) -> Sequence[Fill]:
+    """Store what earlier questions would have brought; returns the fills as they would have become known."""
+    for answer in answers_of(past, facts.address, history, facts.has_sub_accounts, HISTORY_DAYS):
+        history_store.store_facts(connection, answer)
+    return backdated(past, history)
 
 
 def _wanted(

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from sigmapilot_assets import jobs
 from sigmapilot_assets.definitions import build
 from sigmapilot_assets.model.pool import bandit_rules
 from sigmapilot_assets.platform import Platform
@@ -29,7 +30,7 @@ def run(
 def run_python_assets(platform: Platform, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """Everything but the dbt models."""
     definitions = build({"platform": platform})
-    selection = dg.AssetSelection.all() - dg.AssetSelection.groups("report", "stream")
+    selection = dg.AssetSelection.all() - dg.AssetSelection.groups("report", "stream") - jobs.PAST_DAYS
     job = dg.Definitions(
         assets=definitions.assets,
         jobs=[dg.define_asset_job("python_assets", selection, executor_def=dg.in_process_executor)],

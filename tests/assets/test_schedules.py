@@ -32,5 +32,5 @@ def test_with_a_pool_it_runs(platform: Platform) -> None:
         times = {c.name: platform.now() for c in required if isinstance(c.type, sa.DateTime)}
         days = {c.name: platform.today() for c in required if isinstance(c.type, sa.Date)}
         others = {c.name: plain[c.type.python_type] for c in required if c.name not in {**times, **days}}
-        connection.execute(pool_selections.insert().values(**others, **times, **days))
+        connection.execute(pool_selections.insert().values(**(others | times | days | {"selection_version": 1})))
     assert len(tick(platform).run_requests) == 1

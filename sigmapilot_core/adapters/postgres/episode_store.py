@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from sigmapilot_core.adapters.postgres.bulk import write_dicts
 from sigmapilot_core.adapters.postgres.schema.model import history_episodes
 from sigmapilot_core.domain.traders.episode import Episode, OpenEpisode
+from sigmapilot_core.domain.traders.learning import LearnableEpisodes
 
 
 def closed_row(episode: Episode) -> dict[str, Any]:
@@ -100,22 +99,6 @@ def replace_history_episodes(connection: sa.Connection, users: Sequence[str], ep
     return write_dicts(connection, history_episodes, [closed_row(episode) for episode in episodes], "update")
 
 
-@dataclass(frozen=True, slots=True)
-class LearnableEpisodes:
-    """Columns of all learnable closed episodes, sorted by (address, closed): what learning reads.
-
-    All arrays have one entry an episode; `r_gross` and `result_r` are clamped, `r_gross_unclamped` is not.
-    """
-
-    address: NDArray[np.str_]
-    asset: NDArray[np.str_]
-    closed_at_ms: NDArray[np.int64]
-    hold_ms: NDArray[np.int64]
-    r_gross: NDArray[np.float64]
-    r_gross_unclamped: NDArray[np.float64]
-    result_r: NDArray[np.float64]
-
-
 def read_learnable(
     connection: sa.Connection, before_ms: int, since_ms: int = 0, users: Sequence[str] | None = None
 ) -> LearnableEpisodes:
@@ -131,7 +114,41 @@ def read_learnable(
         """
     )
     bound = {"since": at(since_ms), "before": at(before_ms), "is_all": users is None, "users": list(users or ())}
-    rows = connection.execute(query, bound).all()
+    return _columns(connection.execute(query, bound).all())
+
+
+def read_known(connection: sa.Connection, as_of_ms: int, settled_ms: int) -> LearnableEpisodes:
+    """Learnable episodes closed before an instant and known by then: what could be learnt from on that day.
+
+    Of those seen live only what was heard by `settled_ms` counts. Unlike `read_learnable` nothing that was known later
+    hides an episode: a fetched one stands back only where a live one that was itself known by then covers its time.
+    """
+    query = sa.text(
+        """
+        WITH live AS (
+            SELECT * FROM position_signals
+             WHERE status = 'closed' AND learnable AND exit_ts < :as_of AND known_since_ms <= :settled_ms
+        ), fetched AS (
+            SELECT * FROM history_episodes h
+             WHERE status = 'closed' AND learnable AND exit_ts < :as_of AND known_since_ms <= :as_of_ms
+               AND NOT EXISTS (
+                   SELECT 1 FROM live p
+                    WHERE p.address = h.address AND p.asset = h.asset
+                      AND (p.entry_ts = h.entry_ts OR (p.entry_ts < h.exit_ts AND p.exit_ts > h.entry_ts)))
+        )
+        SELECT address, asset, (extract(epoch FROM exit_ts) * 1000)::bigint,
+               (extract(epoch FROM exit_ts - entry_ts) * 1000)::bigint, r_gross, r_gross_unclamped, result_r
+          FROM (SELECT id, address, asset, entry_ts, exit_ts, r_gross, r_gross_unclamped, result_r FROM live
+                UNION ALL
+                SELECT id, address, asset, entry_ts, exit_ts, r_gross, r_gross_unclamped, result_r FROM fetched) known
+         ORDER BY address COLLATE "C", exit_ts, id COLLATE "C"
+        """
+    )
+    bound = {"as_of": at(as_of_ms), "as_of_ms": as_of_ms, "settled_ms": settled_ms}
+    return _columns(connection.execute(query, bound).all())
+
+
+def _columns(rows: Sequence[Any]) -> LearnableEpisodes:
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
     return LearnableEpisodes(
         np.array(columns[0], dtype=np.str_),

@@ -52,7 +52,10 @@ class TraderFacts:
 
 
 def store_history(connection: sa.Connection, facts: TraderFacts, fills: Sequence[Fill], known_since_ms: int) -> int:
-    """Store one trader's fetched fills (those already there stay) and its facts; returns new fills."""
+    """Store one trader's fetched fills (those already there stay) and its facts; returns new fills.
+
+    `known_since_ms` is of those fills that do not say themselves since when they are known.
+    """
     written = store_fills(connection, fills, known_since_ms)
     store_facts(connection, facts)
     return written
@@ -68,14 +71,25 @@ def store_fills(connection: sa.Connection, fills: Sequence[Fill], known_since_ms
 
 
 def store_facts(connection: sa.Connection, facts: TraderFacts) -> None:
-    """Overwrite the facts of one trader."""
+    """Store one answer; earlier ones stay, so that what was known on a past day can be told."""
     columns = tuple(column.name for column in trader_facts.columns)
     write_rows(connection, trader_facts, columns, [[getattr(facts, name) for name in columns]], "update")
 
 
-def read_facts(connection: sa.Connection) -> dict[str, TraderFacts]:
-    """Facts of every trader ever asked, by address."""
-    return {row["address"]: TraderFacts(**row) for row in connection.execute(sa.select(trader_facts)).mappings()}
+def read_facts(connection: sa.Connection, as_of: datetime | None = None) -> dict[str, TraderFacts]:
+    """Newest facts of every trader ever asked, by address; with an instant, of those asked by then."""
+    table = trader_facts
+    query = sa.select(table).distinct(table.c.address).order_by(table.c.address, table.c.asked_at.desc())
+    if as_of is not None:
+        query = query.where(table.c.asked_at <= as_of)
+    return {row["address"]: TraderFacts(**row) for row in connection.execute(query).mappings()}
+
+
+def liquidated_users(connection: sa.Connection, as_of_ms: int) -> frozenset[str]:
+    """Traders with a liquidation among the fetched fills that were known by an instant."""
+    c = history_fills.c
+    query = sa.select(c.address).where(c.is_liquidation, c.time_ms < as_of_ms, c.known_since_ms <= as_of_ms).distinct()
+    return frozenset(connection.execute(query).scalars())
 
 
 def _fill_values(fill: Fill, known_since_ms: int, ordinal: int) -> list[Any]:
@@ -96,7 +110,7 @@ def _fill_values(fill: Fill, known_since_ms: int, ordinal: int) -> list[Any]:
         fill.dir,
         fill.twap_id,
         fill.is_liquidation,
-        known_since_ms,
+        known_since_ms if fill.known_since_ms is None else fill.known_since_ms,
         ordinal,
     ]
 

@@ -10,10 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from sigmapilot_core.adapters.postgres.bulk import write_rows
-from sigmapilot_core.adapters.postgres.schema.model import addresses, leaderboard_downloads, leaderboard_snapshots
+from sigmapilot_core.adapters.postgres.schema.model import (
+    addresses,
+    leaderboard_downloads,
+    leaderboard_snapshots,
+    leaderboard_superseded,
+)
 from sigmapilot_core.domain.venue import LeaderboardRow, LeaderboardWindow
 
 _WINDOWS = (("day", "day"), ("week", "week"), ("month", "month"), ("all_time", "allTime"))
+_EDITIONS = (leaderboard_snapshots, leaderboard_superseded)
 _COLUMNS = (
     "as_of_date",
     "address",
@@ -28,7 +34,11 @@ _COLUMNS = (
 def store_leaderboard(
     connection: sa.Connection, as_of: date, fetched_at: datetime, rows: Iterable[LeaderboardRow]
 ) -> int:
-    """Replace the rows of one day and remember every address with the days it was seen; returns the row count."""
+    """Replace the rows of one day and remember every address with the days it was seen; returns the row count.
+
+    Rows of an earlier download of that day move to `leaderboard_superseded`: a draw may rest on them.
+    """
+    _supersede(connection, as_of, fetched_at)
     connection.execute(leaderboard_snapshots.delete().where(leaderboard_snapshots.c.as_of_date == as_of))
     written = write_rows(
         connection, leaderboard_snapshots, _COLUMNS, (_values(as_of, fetched_at, row) for row in rows), "update"
@@ -49,6 +59,15 @@ def store_leaderboard(
         )
     )
     return written
+
+
+def _supersede(connection: sa.Connection, as_of: date, fetched_at: datetime) -> None:
+    held, kept = leaderboard_snapshots, leaderboard_superseded
+    earlier = sa.select(*(held.c[column.name] for column in kept.columns)).where(
+        held.c.as_of_date == as_of, held.c.fetched_at < fetched_at
+    )
+    statement = insert(kept).from_select([column.name for column in kept.columns], earlier)
+    connection.execute(statement.on_conflict_do_nothing())
 
 
 def _values(as_of: date, fetched_at: datetime, row: LeaderboardRow) -> list[Any]:
@@ -124,12 +143,47 @@ def _rows(mappings: Iterable[Any]) -> Iterator[LeaderboardRow]:
         )
 
 
-def peak_account_values(connection: sa.Connection, users: Sequence[str], not_after: date) -> dict[str, float]:
-    """Highest stored account value of each user up to a day: the peak that drawdown is measured from."""
-    table = leaderboard_snapshots
+def read_known(connection: sa.Connection, as_of: datetime) -> tuple[date, list[LeaderboardRow]] | None:
+    """(day, rows) of the newest leaderboard fetched by an instant, by address; None before the first.
+
+    Rows that a later download of the same day replaced are found too.
+    """
+    editions = [
+        connection.execute(
+            sa.select(table.c.as_of_date, table.c.fetched_at)
+            .where(table.c.fetched_at <= as_of, table.c.as_of_date <= as_of.astimezone(UTC).date())
+            .order_by(table.c.as_of_date.desc(), table.c.fetched_at.desc())
+            .limit(1)
+        ).first()
+        for table in _EDITIONS
+    ]
+    known = [(row.as_of_date, row.fetched_at, table) for row, table in zip(editions, _EDITIONS, strict=True) if row]
+    if not known:
+        return None
+    day, fetched, table = max(known, key=lambda item: item[:2])
     result = connection.execute(
-        sa.select(table.c.address, sa.func.max(table.c.account_value))
-        .where(table.c.address == sa.any_(sa.literal(list(users), sa.ARRAY(sa.Text))), table.c.as_of_date <= not_after)
-        .group_by(table.c.address)
+        sa.select(table)
+        .where(table.c.as_of_date == day, table.c.fetched_at == fetched)
+        .order_by(sa.collate(table.c.address, "C"))
     )
+    return day, list(_rows(result.mappings()))
+
+
+def known_peaks(connection: sa.Connection, users: Sequence[str], as_of: datetime) -> dict[str, float]:
+    """Highest account value of each user in any leaderboard fetched by an instant: what drawdown is measured from."""
+    wanted = sa.literal(list(users), sa.ARRAY(sa.Text))
+    each = sa.union_all(
+        *(
+            sa.select(table.c.address, table.c.account_value).where(
+                table.c.address == sa.any_(wanted), table.c.fetched_at <= as_of
+            )
+            for table in _EDITIONS
+        )
+    ).subquery()
+    result = connection.execute(sa.select(each.c.address, sa.func.max(each.c.account_value)).group_by(each.c.address))
     return {address: float(peak) for address, peak in result}
+
+
+def first_day(connection: sa.Connection) -> date | None:
+    """Oldest stored day; None when there is none."""
+    return connection.execute(sa.select(sa.func.min(leaderboard_snapshots.c.as_of_date))).scalar()

@@ -25,6 +25,7 @@ from sigmapilot_core.adapters.postgres.schema.model import (
     trader_snapshots,
 )
 from sigmapilot_core.adapters.postgres.schema.stream import fills, tracked_traders
+from sigmapilot_core.domain.traders.day import AS_OF_VERSION
 from sigmapilot_core.domain.traders.posterior import Posterior, weight
 
 FILTERS = (
@@ -41,11 +42,11 @@ _P = trader_performance.c
 
 
 def newest_selection(connection: sa.Connection) -> Row | None:
-    """The draw in force: its day, version, time, key and how many traders were eligible."""
+    """The draw in force: its day, version, time, key and how many traders were eligible. Past days are never it."""
     c = pool_selections.c
-    return first(
-        connection, sa.select(pool_selections).order_by(c.as_of_date.desc(), c.selection_version.desc()).limit(1)
-    )
+    named = [column for column in c if column.name != "settings"]
+    live = sa.select(*named).where(c.selection_version > AS_OF_VERSION)
+    return first(connection, live.order_by(c.selection_version.desc()).limit(1))
 
 
 def _with_spread(row: Row) -> Row:
@@ -230,12 +231,12 @@ def correlation_bins(connection: sa.Connection, width: float = 0.05) -> list[Row
 
 
 def snapshot_summary(connection: sa.Connection) -> Row | None:
-    """The newest daily snapshot of traders: how many, by event, eligible, selected, with skill shown."""
+    """Traders at the newest live draw: how many, by event, eligible, selected, with skill shown; the dead included."""
     c = trader_snapshots.c
-    day = scalar(connection, sa.select(sa.func.max(c.snapshot_date)))
-    if day is None:
+    version = scalar(connection, sa.select(sa.func.max(c.selection_version)))
+    if not version:
         return None
-    version = scalar(connection, sa.select(sa.func.max(c.selection_version)).where(c.snapshot_date == day))
+    day = scalar(connection, sa.select(sa.func.max(c.snapshot_date)).where(c.selection_version == version))
     wanted = (c.snapshot_date == day, c.selection_version == version)
     counts = one(
         connection,
@@ -265,13 +266,21 @@ def snapshot_history(connection: sa.Connection, address: str, limit: int = 90) -
 
 
 def deaths(connection: sa.Connection, since: date, death_type: str | None = None) -> list[Row]:
-    """Traders that died since a day, newest first; censored ones are not dead and not here."""
+    """Traders that died since a day, each once with the day of the death, newest first; censored ones are not dead."""
     c = trader_snapshots.c
-    wanted = [c.event_type == "death", c.snapshot_date >= since]
-    if death_type is not None:
-        wanted.append(c.death_type == death_type)
     shown = (c.snapshot_date, c.address, c.death_type, c.account_value, c.peak_account_value, c.episode_count)
-    return rows(connection, sa.select(*shown).where(*wanted).order_by(c.snapshot_date.desc(), c.address))
+    first_rows = (
+        sa.select(*shown)
+        .where(c.event_type == "death")
+        .distinct(c.address)
+        .order_by(c.address, c.snapshot_date, c.selection_version)
+        .subquery()
+    )
+    died = first_rows.c
+    wanted = [died.snapshot_date >= since]
+    if death_type is not None:
+        wanted.append(died.death_type == death_type)
+    return rows(connection, sa.select(first_rows).where(*wanted).order_by(died.snapshot_date.desc(), died.address))
 
 
 def recent_fills(

@@ -18,6 +18,10 @@ from sigmapilot_core.adapters.postgres.schema.model import (
 )
 from sigmapilot_core.adapters.postgres.schema.stream import fills
 from sigmapilot_core.domain.traders.correlation import PairCorrelation
+from sigmapilot_core.domain.traders.day import AS_OF_VERSION, Before
+from sigmapilot_core.domain.traders.status import DailyStatus, DeathCause
+
+_SELECTION_LOCK = 727_003
 
 
 def store_performance(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> int:
@@ -32,8 +36,14 @@ def read_performance(connection: sa.Connection) -> dict[str, dict[str, Any]]:
     return {row["address"]: dict(row) for row in connection.execute(sa.select(trader_performance)).mappings()}
 
 
+def lock_selections(connection: sa.Connection) -> None:
+    """One draw at a time, until the transaction ends: two runs at once must not take the same version."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SELECTION_LOCK})
+
+
 def next_selection_version(connection: sa.Connection) -> int:
-    """Versions count up over all days, so that a version names one draw."""
+    """Versions count up over all days, so that a version names one draw; held until the transaction ends."""
+    lock_selections(connection)
     newest = connection.execute(sa.select(sa.func.max(pool_selections.c.selection_version))).scalar()
     return (newest or 0) + 1
 
@@ -45,9 +55,10 @@ def store_selection(connection: sa.Connection, selection: dict[str, Any], member
 
 
 def newest_selection(connection: sa.Connection) -> dict[str, Any] | None:
-    """The newest draw, None before the first."""
+    """The newest live draw, None before the first; evaluations of past days are none."""
     table = pool_selections
-    row = connection.execute(sa.select(table).order_by(table.c.selection_version.desc()).limit(1)).mappings().first()
+    query = sa.select(table).where(table.c.selection_version > AS_OF_VERSION)
+    row = connection.execute(query.order_by(table.c.selection_version.desc()).limit(1)).mappings().first()
     return dict(row) if row else None
 
 
@@ -65,21 +76,32 @@ def store_trader_days(connection: sa.Connection, rows: Sequence[dict[str, Any]])
     return write_dicts(connection, trader_snapshots, rows, "update")
 
 
-def last_trader_days(connection: sa.Connection, before_version: int) -> dict[str, dict[str, Any]]:
-    """The newest stored row of each trader before a draw."""
-    table = trader_snapshots
+def chain_before(connection: sa.Connection, selection_date: date, version: int) -> dict[str, Before]:
+    """The newest earlier row of each trader: of earlier live draws, or of earlier whole days for version 0."""
+    c = trader_snapshots.c
+    if version == AS_OF_VERSION:
+        is_earlier = sa.and_(c.selection_version == AS_OF_VERSION, c.snapshot_date < selection_date)
+    else:
+        is_earlier = sa.and_(c.selection_version > AS_OF_VERSION, c.selection_version < version)
     rows = connection.execute(
-        sa.select(table)
-        .where(table.c.selection_version < before_version)
-        .distinct(table.c.address)
-        .order_by(table.c.address, table.c.selection_version.desc())
+        sa.select(c.address, c.event_type, c.death_type, c.is_selected)
+        .where(is_earlier)
+        .distinct(c.address)
+        .order_by(c.address, c.selection_version.desc(), c.snapshot_date.desc())
     )
-    return {row["address"]: dict(row) for row in rows.mappings()}
+    return {
+        row.address: Before(
+            DailyStatus(row.event_type), DeathCause(row.death_type) if row.death_type else None, row.is_selected
+        )
+        for row in rows
+    }
 
 
-def last_live_fills(connection: sa.Connection, since_ms: int) -> dict[str, int]:
-    """Instant of the newest fill that the stream saw of each trader, from an instant on."""
-    query = sa.select(fills.c.address, sa.func.max(fills.c.time_ms)).where(fills.c.time_ms >= since_ms)
+def last_live_fills(connection: sa.Connection, since_ms: int, heard_by_ms: int) -> dict[str, int]:
+    """Instant of the newest fill of each trader from an instant on, among those the stream had heard by another."""
+    query = sa.select(fills.c.address, sa.func.max(fills.c.time_ms)).where(
+        fills.c.time_ms >= since_ms, fills.c.received_ms <= heard_by_ms
+    )
     return {address: int(newest) for address, newest in connection.execute(query.group_by(fills.c.address))}
 
 

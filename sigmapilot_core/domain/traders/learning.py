@@ -18,12 +18,29 @@ from sigmapilot_core.domain.traders.posterior import (
     n_eff,
     posterior_arrays,
     posterior_of,
+    prior,
     weight,
 )
 
 _DEFAULTS = PosteriorParams()
 _BANDIT = BanditParams()
 _R_CLAMP = EpisodeParams().r_clamp
+
+
+@dataclass(frozen=True, slots=True)
+class LearnableEpisodes:
+    """Columns of learnable closed episodes, sorted by (address, closed): what learning reads.
+
+    All arrays have one entry an episode; `r_gross` and `result_r` are clamped, `r_gross_unclamped` is not.
+    """
+
+    address: NDArray[np.str_]
+    asset: NDArray[np.str_]
+    closed_at_ms: NDArray[np.int64]
+    hold_ms: NDArray[np.int64]
+    r_gross: NDArray[np.float64]
+    r_gross_unclamped: NDArray[np.float64]
+    result_r: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,48 @@ def learn_many(
     return LearningTable(
         m, kappa, alpha, beta, kappa - params.prior_kappa, kappa / (kappa + params.weight_kappa), count, mean, share
     )
+
+
+def learnings(
+    episodes: LearnableEpisodes,
+    as_of_ms: int,
+    params: PosteriorParams = _DEFAULTS,
+    limit: float = _R_CLAMP,
+) -> dict[str, TraderLearning]:
+    """`learn` for every trader of the columns, all of whose episodes closed before the instant."""
+    names, index = np.unique(episodes.address, return_inverse=True)
+    size = len(names)
+    table = learn_many(index, episodes.closed_at_ms, episodes.r_gross_unclamped, size, as_of_ms, params, limit)
+    net = np.bincount(index, weights=episodes.result_r, minlength=size)
+    wins = np.bincount(index, weights=episodes.r_gross_unclamped > 0, minlength=size)
+    last = np.zeros(size, dtype=np.int64)
+    np.maximum.at(last, index, episodes.closed_at_ms)
+    return {
+        str(name): TraderLearning(
+            posterior=Posterior(float(table.m[i]), float(table.kappa[i]), float(table.alpha[i]), float(table.beta[i])),
+            n_eff=float(table.n_eff[i]),
+            weight=float(table.weight[i]),
+            n_episodes=int(table.n_episodes[i]),
+            n_wins=int(wins[i]),
+            mean_gross_unclamped=_known(table.mean_gross_unclamped[i]),
+            share_below_clamp=_known(table.share_below_clamp[i]),
+            mean_r=float(net[i] / table.n_episodes[i]) if table.n_episodes[i] else None,
+            total_r=float(net[i]),
+            last_closed_at_ms=int(last[i]) if last[i] else None,
+            as_of_ms=as_of_ms,
+        )
+        for i, name in enumerate(names)
+    }
+
+
+def nothing_learnt(as_of_ms: int, params: PosteriorParams = _DEFAULTS) -> TraderLearning:
+    """What is believed of a trader without a learnable episode: the prior."""
+    base = prior(params)
+    return TraderLearning(base, 0.0, weight(base.kappa, params), 0, 0, None, None, None, 0.0, None, as_of_ms)
+
+
+def _known(value: np.float64) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def has_enough_mean(n_effective: float, mean_gross_unclamped: float | None, params: BanditParams = _BANDIT) -> bool:

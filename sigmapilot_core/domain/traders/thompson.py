@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -45,6 +45,16 @@ class Candidate:
     posterior: Posterior
     n_eff: float
     mean_gross_unclamped: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """An eligible trader on his way into the draw, with the group he competes in and why."""
+
+    address: str
+    posterior: Posterior
+    group: Group
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +173,22 @@ def choose_pool(
     groups = [group_of(candidate, params) for candidate in by_address]
     eligible = [(c, g, why) for c, (g, why) in zip(by_address, groups, strict=True) if g is not None]
     excluded = tuple(Excluded(c.address, why) for c, (g, why) in zip(by_address, groups, strict=True) if g is None)
+    entrants = [Entrant(c.address, c.posterior, g, why) for c, g, why in eligible]
+    return replace(draw_among(entrants, selection_date, version, params), excluded=excluded)
+
+
+def draw_among(
+    entrants: Sequence[Entrant], selection_date: dt.date, version: int, params: BanditParams = _DEFAULTS
+) -> Selection:
+    """The draw itself: one value of each eligible trader from the key, ranks and slots; nobody is excluded here."""
+    by_address = sorted(entrants, key=lambda entrant: entrant.address)
     key = philox_key(selection_date, version)
-    draws = draws_of([candidate.posterior for candidate, _, _ in eligible], key).tolist()
-    ranked = sorted(zip(draws, eligible, strict=True), key=lambda item: (-item[0], item[1][0].address))
-    sizes = {group: sum(g is group for _, (_, g, _) in ranked) for group in Group}
+    draws = draws_of([entrant.posterior for entrant in by_address], key).tolist()
+    ranked = sorted(zip(draws, by_address, strict=True), key=lambda item: (-item[0], item[1].address))
+    sizes = {group: sum(entrant.group is group for _, entrant in ranked) for group in Group}
     seats, reason = _seats(sizes, params)
     drawn = _seated(ranked, seats, params)
-    return Selection(selection_date, version, f"{key:032x}", drawn, excluded, reason)
+    return Selection(selection_date, version, f"{key:032x}", drawn, (), reason)
 
 
 def _seats(sizes: dict[Group, int], params: BanditParams) -> tuple[dict[Group, int], str]:
@@ -188,14 +207,13 @@ def _seats(sizes: dict[Group, int], params: BanditParams) -> tuple[dict[Group, i
     return {Group.EXPLOIT: for_exploit, Group.EXPLORE: for_explore}, "; ".join(notes)
 
 
-def _seated(
-    ranked: list[tuple[float, tuple[Candidate, Group, str]]], seats: dict[Group, int], params: BanditParams
-) -> tuple[Drawn, ...]:
+def _seated(ranked: list[tuple[float, Entrant]], seats: dict[Group, int], params: BanditParams) -> tuple[Drawn, ...]:
     """Every eligible trader with the kind of slot he got: own slots first, then those spilled from the other group."""
     own = dict(zip(Group, slots(params), strict=True))
     place = dict.fromkeys(Group, 0)
     rows: list[Drawn] = []
-    for rank, (draw, (candidate, group, why)) in enumerate(ranked, start=1):
+    for rank, (draw, entrant) in enumerate(ranked, start=1):
+        group, why = entrant.group, entrant.why
         place[group] += 1
         other = Group.EXPLORE if group is Group.EXPLOIT else Group.EXPLOIT
         slot: Group | None = None
@@ -205,5 +223,5 @@ def _seated(
             slot, text = other, f"{group.value} trader in a slot that {other.value} could not fill; {why}"
         else:
             text = f"{group.value} draw {place[group]} is behind {seats[group]} slots; {why}"
-        rows.append(Drawn(candidate.address, draw, rank, group, slot, text))
+        rows.append(Drawn(entrant.address, draw, rank, group, slot, text))
     return tuple(rows)

@@ -43,34 +43,52 @@ leaderboard_downloads = sa.Table(
     unknown("error", Text),
 )
 
+
+def _leaderboard_figures() -> list[sa.Column]:
+    return [
+        column("account_value", Real),
+        unknown("day_pnl", Real),
+        unknown("day_roi", Real),
+        unknown("day_vlm", Real),
+        unknown("week_pnl", Real),
+        unknown("week_roi", Real),
+        unknown("week_vlm", Real),
+        unknown("month_pnl", Real),
+        unknown("month_roi", Real),
+        unknown("month_vlm", Real),
+        unknown("all_time_pnl", Real),
+        unknown("all_time_roi", Real),
+        unknown("all_time_vlm", Real),
+        unknown("display_name", Text),
+        column("roi_approximate", Bool),
+    ]
+
+
 leaderboard_snapshots = sa.Table(
     "leaderboard_snapshots",
     metadata,
     key("as_of_date", Date),
     key("address", Text),
-    column("account_value", Real),
-    unknown("day_pnl", Real),
-    unknown("day_roi", Real),
-    unknown("day_vlm", Real),
-    unknown("week_pnl", Real),
-    unknown("week_roi", Real),
-    unknown("week_vlm", Real),
-    unknown("month_pnl", Real),
-    unknown("month_roi", Real),
-    unknown("month_vlm", Real),
-    unknown("all_time_pnl", Real),
-    unknown("all_time_roi", Real),
-    unknown("all_time_vlm", Real),
-    unknown("display_name", Text),
-    column("roi_approximate", Bool),
+    *_leaderboard_figures(),
     column("fetched_at", Time),
 )
 
+# what a later download of the same day replaced: a draw made in between rests on it
+leaderboard_superseded = sa.Table(
+    "leaderboard_superseded",
+    metadata,
+    key("as_of_date", Date),
+    key("address", Text),
+    *_leaderboard_figures(),
+    key("fetched_at", Time),
+)
+
+# every answer is kept: what was known on a past day is the newest answer until then
 trader_facts = sa.Table(
     "trader_facts",
     metadata,
     key("address", Text),
-    column("asked_at", Time),
+    key("asked_at", Time),
     unknown("orders_per_day", Real),
     unknown("has_sub_accounts", Bool),
     unknown("has_major_fill", Bool),
@@ -94,6 +112,22 @@ trader_filters = sa.Table(
     column("btc_eth_history", Text),
     column("eligible", Text),
     column("values", pg.JSONB),
+)
+
+# verdicts of whole days after their end, from what was known then; live ones are in trader_filters
+trader_filters_asof = sa.Table(
+    "trader_filters_asof",
+    metadata,
+    key("as_of_date", Date),
+    key("address", Text),
+    column("month_pnl", Text),
+    column("month_roi", Text),
+    column("account_value", Text),
+    column("week_volume", Text),
+    column("not_hft", Text),
+    column("no_sub_accounts", Text),
+    column("btc_eth_history", Text),
+    column("eligible", Text),
 )
 
 history_fills = sa.Table(
@@ -220,6 +254,7 @@ trader_snapshots = sa.Table(
     unknown("nig_beta", Real),
     unknown("thompson_draw", Real),
     unknown("selection_rank", Int),
+    unknown("draw_group", Text),  # exploit | explore
     column("is_eligible", Bool),
     column("is_selected", Bool),
     unknown("skill_p_value", Real),
@@ -230,13 +265,15 @@ pool_selections = sa.Table(
     "pool_selections",
     metadata,
     key("as_of_date", Date),
-    key("selection_version", Int),
+    key("selection_version", Int),  # live draws from 1; 0 is the evaluation of the whole day after its end
     column("drawn_at", Time),
     column("philox_key", Text),  # SHA-256 of (date, version): the draw can be repeated anywhere
     column("flavour", Text),  # normal | recording
     column("eligible_count", Int),
     column("reason", Text),
     column("learning_count", Int),
+    unknown("leaderboard_day", Date),
+    unknown("settings", Text),  # canonical JSON of the parameters the draw was made with
 )
 
 alpha_pool_addresses = sa.Table(
