@@ -52,7 +52,7 @@ def record_of(event: Event, seq: int) -> InputRecord:
 def run(orders: int = 6_000) -> list[Figure]:
     """Fills a second with 10 % of them by tracked traders."""
     load = Load(orders, 0.10)
-    before, events = opening(load.voters), trading(load)
+    before, events = opening(load), trading(load)
     start = [record_of(event, seq) for seq, event in enumerate(before)]
     records = [record_of(event, seq) for seq, event in enumerate(events, len(start))]
     batches = [records[at : at + BATCH] for at in range(0, len(records), BATCH)]

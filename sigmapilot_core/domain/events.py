@@ -25,7 +25,7 @@ class Direction(StrEnum):
     @property
     def sign(self) -> int:
         """+1 for long, -1 for short, 0 for none."""
-        return {"long": 1, "short": -1, "none": 0}[self.value]
+        return 1 if self is Direction.LONG else -1 if self is Direction.SHORT else 0
 
     @classmethod
     def of(cls, signed: Decimal | float | int) -> Direction:

@@ -7,6 +7,7 @@ stop price, the cost in R, the price band and the size.
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 
 from sigmapilot_core.domain.canonical import field_names, sha256_of, uuid_of_text
 from sigmapilot_core.domain.consensus import estimate, gates
@@ -25,6 +26,10 @@ from sigmapilot_core.domain.risk.state import EntryIntent, RiskState
 from sigmapilot_core.domain.snapshot import settings_hash
 from sigmapilot_core.domain.traders.effective_k import EffectiveK, PairMatrix
 
+_COLUMNS = field_names(Assessment)
+_CONTENTS = attrgetter(*_COLUMNS)
+_PASSED = {Verdict.PASS: True, Verdict.FAIL: False, Verdict.UNKNOWN: None}
+
 
 def decide(inputs: DecisionInputs, params: Params) -> Decision:
     """Assess and seal. The same inputs and parameters give the same record, byte for byte.
@@ -39,7 +44,7 @@ def decide(inputs: DecisionInputs, params: Params) -> Decision:
 
 def seal(inputs: DecisionInputs, assessment: Assessment) -> Decision:
     """The decision with its id and reasoning; `inputs` must be those of the assessment, already without unknowns."""
-    values = {name: getattr(assessment, name) for name in field_names(Assessment)}
+    values = dict(zip(_COLUMNS, _CONTENTS(assessment), strict=True))
     return Decision(**values, id=uuid_of_text(inputs.to_json()), reasoning=explain(assessment))
 
 
@@ -138,8 +143,10 @@ def assess(inputs: DecisionInputs, params: Params, measured: PairMatrix | None =
         size=entry.size,
         gates=results,
         risk_checks=tuple(
-            GateResult(check.name, _passed(check.verdict), check.value, check.threshold, check.detail)
-            for check in entry.checks
+            [
+                GateResult(check.name, _passed(check.verdict), check.value, check.threshold, check.detail)
+                for check in entry.checks
+            ]
         ),
     )
 
@@ -202,4 +209,4 @@ def _type(results: tuple[GateResult, ...], entry: EntryAssessment) -> DecisionTy
 
 
 def _passed(verdict: Verdict) -> bool | None:
-    return {Verdict.PASS: True, Verdict.FAIL: False, Verdict.UNKNOWN: None}[verdict]
+    return _PASSED[verdict]

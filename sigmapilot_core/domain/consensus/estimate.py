@@ -10,7 +10,7 @@ from sigmapilot_core.domain.consensus.inputs import DecisionInputs, Voter, at_or
 from sigmapilot_core.domain.consensus.record import PublicVote
 from sigmapilot_core.domain.consensus.votes import vote_weight
 from sigmapilot_core.domain.events import Direction
-from sigmapilot_core.domain.frozen import remember
+from sigmapilot_core.domain.frozen import quick, remember
 from sigmapilot_core.domain.market.costs import CostBreakdown, MarketQuote, round_trip_cost
 from sigmapilot_core.domain.market.regime import Regime, stop_in_regime
 from sigmapilot_core.domain.params import Params, RiskParams
@@ -33,6 +33,7 @@ def trade_stop_fraction(inputs: DecisionInputs) -> float | None:
     return stop_in_regime(inputs.volatility.stop_fraction, regime_of(inputs))
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class VoterFigures:
     """What follows from one vote under one set of parameters; None where posterior or notional are unknown."""

@@ -38,6 +38,7 @@ class PublicVote(Remembering):
     weight: float | None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """Everything that was computed for one evaluation; None is unknown. Holds no addresses.
@@ -86,6 +87,7 @@ class Assessment:
         return {result.name: result for result in self.gates}[name]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Assessment):
     """An assessment that is written: with the id made of its inputs and the reasoning in words."""

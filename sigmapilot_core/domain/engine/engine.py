@@ -35,7 +35,7 @@ from sigmapilot_core.domain.engine.followers import Followers
 from sigmapilot_core.domain.engine.outputs import GapFound, GapKind, NextTimer, Output, PositionRestated
 from sigmapilot_core.domain.engine.priming import Priming
 from sigmapilot_core.domain.engine.schedule import Due, Kind
-from sigmapilot_core.domain.events import Fill
+from sigmapilot_core.domain.events import Book, Fill
 from sigmapilot_core.domain.risk.state import RiskState
 from sigmapilot_core.domain.snapshot import ModelSnapshot
 from sigmapilot_core.domain.traders import episodes
@@ -62,7 +62,10 @@ class Engine:
         every kind of event but trades and fills, whose coin must be marked unknown.
         """
         out: list[Output] = []
-        if isinstance(event, TradesReceived):  # by far the most frequent: asked first
+        if isinstance(event, BookUpdated):  # the most frequent, and nothing follows from it
+            self._on_book(event.book)
+            return out
+        if isinstance(event, TradesReceived):
             self._on_trades(event, out)
         else:
             self._dispatch(event, out)
@@ -150,11 +153,12 @@ class Engine:
             return
         self._followers.on_trades(event, out)
 
+    def _on_book(self, book: Book) -> None:
+        if (state := self._core.coins.get(book.coin)) is not None:
+            state.on_book(book)
+
     def _dispatch(self, event: Event, out: list[Output]) -> None:
         match event:
-            case BookUpdated(book=book):
-                if (state := self._core.coins.get(book.coin)) is not None:
-                    state.on_book(book)
             case ContextUpdated(context=context):
                 if (state := self._core.coins.get(context.coin)) is not None:
                     state.on_context(context, event.received_ms)

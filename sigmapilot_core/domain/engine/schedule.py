@@ -6,8 +6,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-
-from sigmapilot_core.domain.frozen import quick
+from typing import NamedTuple
 
 
 class Kind(IntEnum):
@@ -18,9 +17,7 @@ class Kind(IntEnum):
     VOTES = 2
 
 
-@quick
-@dataclass(frozen=True, slots=True, order=True)
-class Due:
+class Due(NamedTuple):
     """One deadline; `user` is empty for votes, `coin` for reconciling."""
 
     at_ms: int

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sigmapilot_core.domain.events import Bar
+from sigmapilot_core.domain.frozen import Remembering, quick
 from sigmapilot_core.domain.market.atr import true_ranges
 from sigmapilot_core.domain.market.bars import check_series, closed_bars, contiguous_tail, timeframe_ms
 from sigmapilot_core.domain.params import RegimeParams
@@ -46,8 +47,9 @@ EFFECTS: Mapping[Regime, RegimeEffects] = MappingProxyType(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
-class RegimeEstimate:
+class RegimeEstimate(Remembering):
     """Regime of a coin at one instant.
 
     `ma_spread` is (MA20-MA50)/MA50, `volatility_ratio` the mean true range of 14 bars over that of 50; both None when

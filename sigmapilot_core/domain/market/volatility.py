@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sigmapilot_core.domain.events import Bar
+from sigmapilot_core.domain.frozen import Remembering, quick
 from sigmapilot_core.domain.market.atr import mid_rank_percentile, stop_fraction, wilder_atr_series
 from sigmapilot_core.domain.market.bars import check_series, closed_bars, contiguous_runs, contiguous_tail, timeframe_ms
 from sigmapilot_core.domain.params import HOUR_MS, VolatilityParams
@@ -34,8 +35,9 @@ class VolatilitySource(StrEnum):
 _SOURCES = (VolatilitySource.ATR, VolatilitySource.REALISED_VOL, VolatilitySource.FALLBACK)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
-class VolatilityEstimate:
+class VolatilityEstimate(Remembering):
     """Volatility of a coin at one instant.
 
     `atr` is in quote units and None unless the source is `atr`; `price` is the last close. `atr_fraction` is what the

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sigmapilot_core.domain.events import ZERO, Verdict
+from sigmapilot_core.domain.frozen import changed, quick
 from sigmapilot_core.domain.market.checks import known
 from sigmapilot_core.domain.market.regime import EFFECTS
 from sigmapilot_core.domain.params import DAY_MS, HOUR_MS, Params, RiskParams
@@ -18,6 +19,7 @@ from sigmapilot_core.domain.risk.steps import daily_loss
 _TOLERANCE = 1e-9
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EntryAssessment:
     """An entry with its size and every check; `is_allowed` only if all of them passed."""
@@ -37,7 +39,7 @@ def assess_entry(
 ) -> EntryAssessment:
     """Size the entry, then check it with that size."""
     size = size_entry(state, intent, params.risk, params.kelly, scales)
-    sized = replace(intent, notional_usd=size.notional_usd)
+    sized = changed(intent, notional_usd=size.notional_usd)
     return EntryAssessment(sized, size, check_entry(state, sized, params, now_ms))
 
 

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.market.checks import known
 from sigmapilot_core.domain.market.regime import EFFECTS, Regime
 from sigmapilot_core.domain.params import KellyParams, RiskParams
@@ -23,6 +24,7 @@ class SizeMethod(StrEnum):
     UNKNOWN = "unknown"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class KellySize:
     """Size before any cap, as a share of equity; None is unknown and blocks.

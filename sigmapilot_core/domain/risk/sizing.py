@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.market.checks import not_negative, positive
 from sigmapilot_core.domain.params import KellyParams, RiskParams
 from sigmapilot_core.domain.risk.kelly import SizeMethod, position_share
@@ -20,6 +21,7 @@ class Scale:
     factor: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Cap:
     """A limit on the notional of the new position."""
@@ -28,6 +30,7 @@ class Cap:
     limit_usd: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SizedEntry:
     """Size of an entry; `notional_usd` None is unknown and blocks.

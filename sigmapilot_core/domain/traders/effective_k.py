@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.params import CorrelationParams
 from sigmapilot_core.domain.traders.correlation import PairCorrelation, measured, used_rho
 
 _DEFAULTS = CorrelationParams()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EffectiveK:
     """`value` in [1, n]; `is_known` is False when too few of the pairs behind it are measured: shown, never passing."""
@@ -118,13 +121,15 @@ class PairMatrix:
             raise ValueError("addresses must be distinct and as many as the weights")
         at = np.array([self._index[address] for address in addresses], dtype=np.intp)
         n_pairs = n * (n - 1) // 2
-        n_measured = int(np.count_nonzero(self._is_measured[at[:, None], at])) // 2
-        share = n_measured / n_pairs if n_pairs else 1.0
-        w = np.array(weights, dtype=np.float64)
-        if not np.isfinite(w).all() or (w < 0).any():
+        if not all(0 <= weight < math.inf for weight in weights):
             raise ValueError("weights must be finite and not negative")
+        w = np.array(weights, dtype=np.float64)
         total = w.sum()
-        value = 0.0 if total == 0 else _of_shares(w / total, self._rho[at[:, None], at])
+        if not n_pairs:  # nobody, or one who is as independent as he is heavy
+            return EffectiveK(float(total > 0), 1.0, 0, is_known=self._params.min_measured_share <= 1.0)
+        place = (at[:, None], at)
+        share = int(np.count_nonzero(self._is_measured[place])) // 2 / n_pairs
+        value = 0.0 if total == 0 else _of_shares(w / total, self._rho[place])
         return EffectiveK(value, share, n_pairs, is_known=share >= self._params.min_measured_share)
 
 

@@ -32,7 +32,7 @@ ADDRESSES = [trader(number) for number in range(8)]
 def driven(load: Load) -> Iterator[tuple[Engine, Event, list[DecisionMade]]]:
     """The engine after every event of a load, timers included, with the decisions the event led to."""
     engine, deadline = Engine("0"), None
-    for event in opening(load.voters) + trading(load):
+    for event in opening(load) + trading(load):
         due: list[Event] = []
         if deadline is not None and deadline <= event.now_ms:
             due = [TimerFired(deadline, event.seq)]
