@@ -22,6 +22,7 @@ ABOUT = {
     "stream_step": "frames as bytes through the stream's decision step",
     "world_build": "history of the simulated world",
     "leaderboard_parse": "reading the leaderboard file",
+    "walk_forward": "180 simulated days decided again",
     "graph": "the whole asset graph in a demo",
     "first_signal": "readiness to first signal over five seeds: a quarter of an hour",
 }

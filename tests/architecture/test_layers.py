@@ -92,6 +92,20 @@ def test_applications_never_import_one_another() -> None:
                 assert not name.startswith(others), f"{path} imports {name}"
 
 
+def test_only_the_evaluation_reaches_the_truth() -> None:
+    for package in PACKAGES:
+        for path, tree in modules(package):
+            asks = any(name.startswith("sigmapilot_core.domain.simulation.truth") for name in imports(tree))
+            assert not asks or path.startswith("sigmapilot_core/domain/evaluation/truth_"), f"{path} knows the truth"
+
+
+def test_of_the_assets_only_reports_know_the_evaluation_of_the_truth() -> None:
+    for package in PACKAGES[1:]:
+        for path, tree in modules(package):
+            asks = any("evaluation.truth_" in name for name in imports(tree))
+            assert not asks or path.startswith(("sigmapilot_assets/report/", "sigmapilot_cli/evaluate")), path
+
+
 def test_only_the_stream_knows_faust() -> None:
     for package in PACKAGES:
         for path, tree in modules(package):

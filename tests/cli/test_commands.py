@@ -228,3 +228,30 @@ def test_a_recording_that_is_not_there_is_one_sentence_and_exit_code_2(command: 
 )
 def test_a_recordings_mode_is_named_after_its_folder(folder: str | None, mode: str) -> None:
     assert demo_mode(folder) == mode
+
+
+def test_evaluation_says_what_it_lacks(command: Command) -> None:
+    code, _, error = command("evaluate", "--world", "1", "--from", "2025-03-02", "--to", "2025-03-01")
+    assert (code, error) == (1, "sigmapilot: --from 2025-03-02 is not before --to 2025-03-01\n")
+    code, _, error = command(
+        "evaluate", "--world", "1", "--traders", "20", "--from", "2025-03-01", "--to", "2025-03-03"
+    )
+    assert (code, error) == (1, "sigmapilot: the record has 2.0 days; more than 60 are needed\n")
+
+
+@pytest.mark.slow
+def test_evaluation_of_a_world_prints_every_strategy(command: Command, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    days = ("--from", "2025-03-01", "--to", "2025-05-03", "--traders", "100")
+    code, shown, _ = command("evaluate", "--world", "3", *days, "--json", str(report))
+    assert code == 0
+    assert "R per trade after costs" in shown
+    assert {line["strategy"] for line in json.loads(report.read_text())["lines"]} == {
+        "consensus",
+        "consensus, portfolio limits",
+        "consensus, pool by posterior mean",
+        "consensus, random pool",
+        "pool copied one by one",
+        "all leaderboard traders",
+        "no trade",
+    }

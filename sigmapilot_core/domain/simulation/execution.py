@@ -74,8 +74,8 @@ class Exchange:
         return rows
 
     def book(self, coin: int, time_ms: int, depth: int) -> Book:
-        """The book of a coin now: levels a half spread apart around the mark, each of about `depth_usd`."""
-        mark = float(self._path.marks_at(time_ms)[coin])
+        """The book of a coin at an instant: levels a half spread apart around the price, each of about `depth_usd`."""
+        mark = float(self._path.at(np.array([coin]), np.array([time_ms]))[0])
         decimals = int(self._sz_decimals[coin])
         key = mix(self._seed, coin, time_ms // 1000, np.arange(2 * depth))
         sizes = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -97,6 +97,10 @@ class Selection:
         return tuple(row for row in self.drawn if row.slot is not None)
 
 
+Score = Callable[[Sequence[Entrant], int], Sequence[float]]
+"""(eligible by address, key) -> what they are ranked by instead of draws."""
+
+
 def candidate_of(result: FilterResult, learning: TraderLearning, is_alive: bool | None) -> Candidate:
     """A candidate from his filter verdicts and what was learnt of him."""
     return Candidate(
@@ -161,11 +165,16 @@ def slots(params: BanditParams = _DEFAULTS) -> tuple[int, int]:
 
 
 def choose_pool(
-    candidates: Sequence[Candidate], selection_date: dt.date, version: int, params: BanditParams = _DEFAULTS
+    candidates: Sequence[Candidate],
+    selection_date: dt.date,
+    version: int,
+    params: BanditParams = _DEFAULTS,
+    score: Score | None = None,
 ) -> Selection:
     """Draw once for every eligible trader and fill the slots; slots a group cannot fill go to the other.
 
-    Errors: ValueError for a repeated address.
+    `score` stands in for the draws where the evaluation compares other orders; it is given the eligible by address and
+    the key. Errors: ValueError for a repeated address.
     """
     by_address = sorted(candidates, key=lambda candidate: candidate.address)
     if len({candidate.address for candidate in by_address}) != len(by_address):
@@ -174,16 +183,20 @@ def choose_pool(
     eligible = [(c, g, why) for c, (g, why) in zip(by_address, groups, strict=True) if g is not None]
     excluded = tuple(Excluded(c.address, why) for c, (g, why) in zip(by_address, groups, strict=True) if g is None)
     entrants = [Entrant(c.address, c.posterior, g, why) for c, g, why in eligible]
-    return replace(draw_among(entrants, selection_date, version, params), excluded=excluded)
+    return replace(draw_among(entrants, selection_date, version, params, score), excluded=excluded)
 
 
 def draw_among(
-    entrants: Sequence[Entrant], selection_date: dt.date, version: int, params: BanditParams = _DEFAULTS
+    entrants: Sequence[Entrant],
+    selection_date: dt.date,
+    version: int,
+    params: BanditParams = _DEFAULTS,
+    score: Score | None = None,
 ) -> Selection:
     """The draw itself: one value of each eligible trader from the key, ranks and slots; nobody is excluded here."""
     by_address = sorted(entrants, key=lambda entrant: entrant.address)
     key = philox_key(selection_date, version)
-    draws = draws_of([entrant.posterior for entrant in by_address], key).tolist()
+    draws = list(score(by_address, key)) if score else draws_of([one.posterior for one in by_address], key).tolist()
     ranked = sorted(zip(draws, by_address, strict=True), key=lambda item: (-item[0], item[1].address))
     sizes = {group: sum(entrant.group is group for _, entrant in ranked) for group in Group}
     seats, reason = _seats(sizes, params)

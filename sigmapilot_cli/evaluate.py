@@ -1,0 +1,131 @@
+"""`sigmapilot evaluate`: walk-forward over a simulated world or stored history, beside its baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from sigmapilot_cli.errors import CommandError
+from sigmapilot_cli.options import ModeOption, settings_of_running
+
+if TYPE_CHECKING:
+    from sigmapilot_core.domain.evaluation.record import VenueRecord
+    from sigmapilot_core.domain.evaluation.summary import Evaluation
+
+DEFAULT_END = date(2026, 1, 1)
+DEFAULT_DAYS = 180
+
+
+def evaluate(
+    since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Day after the last.")] = None,
+    world: Annotated[int | None, typer.Option("--world", help="Seed of a simulated world.")] = None,
+    traders: Annotated[int, typer.Option(min=20, help="Traders of the simulated world.")] = 300,
+    compares: Annotated[
+        bool, typer.Option("--compare/--no-compare", help="Other pools through the same decisions.")
+    ] = True,
+    out: Annotated[Path | None, typer.Option("--json", help="Also write the whole report to this file.")] = None,
+    mode: ModeOption = None,
+) -> None:
+    """Walk forward over past days: what the rules would have decided and earned, fold by fold, beside the baselines."""
+    # numpy, SciPy and the domain are slow to import, and most commands do without
+    from sigmapilot_core.domain.evaluation.day_model import Learner
+    from sigmapilot_core.domain.evaluation.summary import evaluate as walk_and_compare
+
+    settings = settings_of_running(mode)
+    params = settings.params
+    if world is None:
+        raise CommandError("give --world SEED: stored history is not read yet")
+    record = _simulated(world, *_span(since, until), traders)
+    with Progress(transient=True) as shown:
+        found = _or_say_why(
+            lambda: walk_and_compare(
+                Learner.of(record, params), params, seed=world or 1, compares=compares, progress=_shown(shown)
+            )
+        )
+    print_evaluation(found)
+    if out is not None:
+        out.write_text(json.dumps(asdict(found), default=str, indent=1) + "\n")
+
+
+def _span(since: datetime | None, until: datetime | None) -> tuple[date, int]:
+    """(day after the last, days)."""
+    end = until.date() if until else (since.date() + timedelta(days=DEFAULT_DAYS) if since else DEFAULT_END)
+    days = (end - since.date()).days if since else DEFAULT_DAYS
+    if days < 1:
+        raise CommandError(f"--from {since:%Y-%m-%d} is not before --to {end}")
+    return end, days
+
+
+def _simulated(seed: int, end: date, days: int, traders: int) -> VenueRecord:
+    from sigmapilot_core.domain.evaluation.simulated import record_of
+    from sigmapilot_core.domain.simulation.settings import WorldSettings
+    from sigmapilot_core.domain.simulation.world import World
+
+    epoch_ms = int(datetime(end.year, end.month, end.day, tzinfo=UTC).timestamp() * 1000)
+    return record_of(World(WorldSettings(seed=seed, epoch_ms=epoch_ms, traders=traders, history_days=days)))
+
+
+def _or_say_why(run: Callable[[], Evaluation]) -> Evaluation:
+    try:
+        return run()
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def _shown(shown: Progress) -> Callable[[int, int], None]:
+    task = shown.add_task("days", total=None)
+
+    def step(done: int, total: int) -> None:
+        shown.update(task, completed=done, total=total)
+
+    return step
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """Tables for people."""
+    console = Console()
+    lines = Table("strategy", "fold", "trades", "mean R", "95 %", "sum of R", title="R per trade after costs")
+    for line in found.lines:
+        mean = line.mean_r
+        shown = "unknown" if mean.value is None else f"{mean.value:+.3f}"
+        lines.add_row(
+            line.strategy, "all" if line.fold is None else str(line.fold + 1), f"{mean.n:,}", shown,
+            _range(mean.low, mean.high), f"{line.total_r:+,.1f}",
+        )  # fmt: skip
+    console.print(lines)
+    gates = Table(
+        "gate", "stopped by it alone", "mean R of these", "95 %", "R it saved", title="What each gate was worth"
+    )
+    for row in found.gates:
+        value = "unknown" if row.stopped.value is None else f"{row.stopped.value:+.3f}"
+        gates.add_row(
+            row.gate, f"{row.stopped.n:,}", value, _range(row.stopped.low, row.stopped.high), f"{row.saved_r:+.1f}"
+        )
+    console.print(gates)
+    console.print(f"realised - estimated gross R: {found.ev_gap}; before the maps {found.raw_ev_gap}")
+    for name, score in (("mapped", found.probability), ("raw", found.raw_probability)):
+        if score is not None:
+            console.print(
+                f"{name} p: Brier {score.brier:.4f} (of the mean: {score.base:.4f}), log score {score.log_score:.4f}"
+            )
+    if found.sharpe is not None:
+        console.print(
+            f"Sharpe ratio of a day {found.sharpe.daily:.3f}, best of {found.sharpe.trials} without edge "
+            f"{found.sharpe.expected_best:.3f}: deflated {found.sharpe.probability:.4f}"
+        )
+    shifted = [row.name for row in found.drift if row.is_shifted]
+    console.print(f"inputs that shifted against the fitting period (PSI > .25): {', '.join(shifted) or 'none'}")
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "unknown" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
