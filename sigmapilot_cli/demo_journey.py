@@ -19,6 +19,7 @@ from sigmapilot_core.adapters.dagster_graphql import (
     DagsterUnavailableError,
     JobRun,
 )
+from sigmapilot_core.adapters.postgres import progress_store
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.schema.stream import (
     consensus_signals,
@@ -130,8 +131,16 @@ class DemoJourney:
         """Materialise the graph once, so that there is a pool to vote; False with a reason if the run fails."""
         run_id = await self._launch()
         self._say(f"learning: Dagster run {run_id}")
-        shown = -1.0
+        engine = create_engine(self._settings.database_url.get_secret_value(), pool_size=1)
+        try:
+            return await self._until_learnt(run_id, engine)
+        finally:
+            engine.dispose()
+
+    async def _until_learnt(self, run_id: str, engine: sa.Engine) -> bool:
+        shown, fetched = -1.0, -1.0
         while True:
+            fetched = await asyncio.to_thread(self._tell_fetched, engine, run_id, fetched)
             run = await asyncio.to_thread(self._newest_run)
             if run is not None and run.run_id == run_id:
                 if run.percent is not None and run.percent >= shown + 10:
@@ -140,6 +149,17 @@ class DemoJourney:
                 if not run.is_active:
                     return self._judge(run)
             await asyncio.sleep(self._poll_s)
+
+    def _tell_fetched(self, engine: sa.Engine, run_id: str, told: float) -> float:
+        """Say how many histories are fetched, at most every ten percent; returns the percentage said last."""
+        with engine.connect() as connection:
+            progress = progress_store.read(connection, progress_store.HISTORIES)
+        if progress is None or progress.run_id != run_id or progress.percent == told:
+            return told
+        if progress.percent < 100 and progress.percent < told + 10:
+            return told
+        self._say(str(progress))
+        return progress.percent
 
     def _judge(self, run: JobRun) -> bool:
         if run.status == "SUCCESS":

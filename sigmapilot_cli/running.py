@@ -60,11 +60,15 @@ def status(
     owner = owner_of(settings.mode_dir)
     parts = _parts(settings) if owner else []
     ready = bool(parts) and all(part["state"] in _STEADY for part in parts)
+    fetching = _fetching(settings) if owner else None
     if as_json:
         found = {"mode": str(settings.mode), "running": owner is not None, "ready": ready, "parts": parts}
+        found["fetching"] = fetching
         typer.echo(json.dumps({**found, "pid": owner.pid if owner else None, "since": owner.since if owner else None}))
     else:
         _print_table(settings, owner, parts)
+        if fetching is not None:
+            typer.echo(fetching)
     raise typer.Exit(0 if ready else EXIT_FAILED)
 
 
@@ -105,6 +109,25 @@ def _parts(settings: Settings) -> list[dict[str, object]]:
     except FileNotFoundError:  # it is only just starting
         return []
     return found
+
+
+def _fetching(settings: Settings) -> str | None:
+    """How far the histories are while they are fetched; None when there is nothing to wait for, or nobody to ask."""
+    # SQLAlchemy is slow to import, and most commands do without
+    from sqlalchemy.exc import DBAPIError
+
+    from sigmapilot_core.adapters.postgres import progress_store
+    from sigmapilot_core.adapters.postgres.engine import create_engine
+
+    engine = create_engine(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        with engine.connect() as connection:
+            found = progress_store.read(connection, progress_store.HISTORIES)
+    except DBAPIError:  # it is not up yet: the table of parts says so
+        return None
+    finally:
+        engine.dispose()
+    return str(found) if found is not None and found.ended_at is None else None
 
 
 def _print_table(settings: Settings, owner: Owner | None, parts: list[dict[str, object]]) -> None:

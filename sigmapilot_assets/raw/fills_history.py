@@ -1,23 +1,21 @@
 """Histories of the traders that pass the leaderboard's filters: fills, and the facts of filters 5-7 (spec 1.2)."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import dagster as dg
 import sqlalchemy as sa
 
 from sigmapilot_assets.platform import Platform
+from sigmapilot_assets.raw.questions import HISTORY_DAYS, ask, is_answered, worth_asking
 from sigmapilot_assets.raw.simulated_past import Past, answers_of, backdated, past_of
-from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, pinned_store
-from sigmapilot_core.domain.events import Fill, Verdict
-from sigmapilot_core.domain.params import DAY_MS
-from sigmapilot_core.domain.traders import filters
-from sigmapilot_core.domain.venue import LeaderboardRow
-from sigmapilot_core.ports import VenueReader, VenueUnavailableError
+from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, pinned_store, progress_store
+from sigmapilot_core.adapters.postgres.progress_store import HISTORIES
+from sigmapilot_core.domain.events import Fill
 
-HISTORY_DAYS = 60
-MAX_FILLS = 10_000
-ASK_AGAIN_AFTER = timedelta(hours=24)
+MAX_SILENT_IN_A_ROW = 5
+_TOLD_EVERY = 0.1
 
 
 @dg.asset(
@@ -30,34 +28,95 @@ ASK_AGAIN_AFTER = timedelta(hours=24)
 def fills_history(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Fetch what filters 5-7 and first histories need, best month PnL first, never twice within 24 hours.
 
-    A recording cannot answer these questions: there the facts stay unknown. A restart continues where it stopped,
-    because each trader is stored before the next is asked.
+    A recording cannot answer these questions: there the facts stay unknown. A run that follows a killed one continues
+    where that stopped, because each trader is stored before the next is asked; how far it is stands in the database.
     """
     if platform.pool_flavour == "recording":
         return dg.MaterializeResult(metadata={"asked": 0, "reason": "a recording cannot answer; filters 5-7 unknown"})
     now = platform.now()
     with platform.transaction() as connection:
-        day = leaderboard_store.newest_day(connection, now.date())
-        rows = leaderboard_store.read_leaderboard(connection, day) if day else []
-        known = history_store.read_facts(connection)
-        pinned = pinned_store.pinned_addresses(connection)
-        past = _simulated_past(connection, platform)
-    wanted = _wanted(rows, pinned, known, now, platform)
-    wanted += sorted(set(past) - set(known) - set(wanted))  # who passed the filters before, and may be dead by now
-    fills, failed = 0, 0
-    with platform.open_venue() as venue:
-        for done, address in enumerate(wanted, start=1):
-            asked_at = platform.now()
-            facts, history = ask(venue, address, asked_at)
-            with platform.transaction() as connection:
-                if address in past and address not in known and facts.error is None:
-                    history = _store_past(connection, past[address], facts, history)
-                fills += history_store.store_history(connection, facts, history, _ms(asked_at))
-            failed += facts.error is not None
-            if done % 25 == 0:
-                context.log.info("histories: %d of %d traders, %d fills", done, len(wanted), fills)
+        work = _work(connection, platform, now)
+        progress_store.begin(connection, HISTORIES, context.run.run_id, work.total, work.total - len(work.due), now)
+    fills, failed = _fetch(context, platform, work)
+    with platform.transaction() as connection:
+        progress_store.end(connection, HISTORIES, platform.now())
     return dg.MaterializeResult(
-        metadata={"asked": len(wanted), "failed": failed, "dagster/row_count": fills, "as_of": now.isoformat()}
+        metadata={
+            "asked": len(work.due),
+            "answered_before": work.total - len(work.due),
+            "failed": failed,
+            "percent": 100.0,
+            "dagster/row_count": fills,
+            "as_of": now.isoformat(),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Who is to be asked; `due` without those answered within 24 hours. `past` is of the demo only."""
+
+    total: int
+    due: Sequence[str]
+    known: Mapping[str, history_store.TraderFacts]
+    past: Mapping[str, Past]
+
+
+def _work(connection: sa.Connection, platform: Platform, now: datetime) -> _Work:
+    day = leaderboard_store.newest_day(connection, now.date())
+    rows = leaderboard_store.read_leaderboard(connection, day) if day else []
+    known = history_store.read_facts(connection)
+    past = _simulated_past(connection, platform)
+    wanted = worth_asking(rows, pinned_store.pinned_addresses(connection), platform.params.filters)
+    # in the demo also who passed the filters before and may be dead by now: once, nothing of him is news
+    wanted += [address for address in sorted(set(past) - set(wanted)) if not _is_old(known.get(address), now)]
+    return _Work(len(wanted), [address for address in wanted if not is_answered(known, address, now)], known, past)
+
+
+def _is_old(facts: history_store.TraderFacts | None, now: datetime) -> bool:
+    """Whether he was asked before, longer ago than a day."""
+    return facts is not None and facts.error is None and not is_answered({facts.address: facts}, facts.address, now)
+
+
+def _fetch(context: dg.AssetExecutionContext, platform: Platform, work: _Work) -> tuple[int, int]:
+    """Ask one trader after the other and store each answer before the next question; (new fills, failed).
+
+    Raises:
+        Failure: the venue left several traders in a row without any answer.
+    """
+    fills, failed, silent = 0, 0, 0
+    begun = work.total - len(work.due)
+    with platform.open_venue() as venue:
+        for done, address in enumerate(work.due, start=1):
+            asked_at, before = platform.now(), work.known.get(address)
+            facts, history = ask(venue, address, asked_at, before)
+            with platform.transaction() as connection:
+                if address in work.past and before is None and facts.error is None:
+                    history = _store_past(connection, work.past[address], facts, history)
+                fills += history_store.store_history(connection, facts, history, int(asked_at.timestamp() * 1000))
+                failed += facts.error is not None
+                progress_store.advance(connection, HISTORIES, begun + done, failed, platform.now())
+            _tell(context, begun + done, work.total, fills)
+            silent = silent + 1 if facts.error is not None and facts.has_sub_accounts is None and not history else 0
+            if silent == MAX_SILENT_IN_A_ROW:
+                raise dg.Failure(
+                    f"the venue left {silent} traders in a row without an answer ({facts.error}); "
+                    f"{begun + done - failed} of {work.total} are stored, the next run goes on from there"
+                )
+    return fills, failed
+
+
+def _tell(context: dg.AssetExecutionContext, done: int, total: int, fills: int) -> None:
+    """A line in the log, and the percentage on the asset, at every tenth."""
+    share, before = done / total, (done - 1) / total
+    if int(share / _TOLD_EVERY) == int(before / _TOLD_EVERY):
+        return
+    context.log.info("histories: %d of %d traders (%.0f %%), %d new fills", done, total, 100 * share, fills)
+    context.log_event(
+        dg.AssetObservation(
+            "raw_hyperliquid__fills_history",
+            metadata={"percent": round(100 * share, 1), "traders": done, "of": total, "new_fills": fills},
+        )
     )
 
 
@@ -77,65 +136,3 @@ def _store_past(
     for answer in answers_of(past, facts.address, history, facts.has_sub_accounts, HISTORY_DAYS):
         history_store.store_facts(connection, answer)
     return backdated(past, history)
-
-
-def _wanted(
-    rows: Sequence[LeaderboardRow],
-    pinned: Sequence[str],
-    known: dict[str, history_store.TraderFacts],
-    now: datetime,
-    platform: Platform,
-) -> list[str]:
-    """Not asked within 24 hours: pinned accounts, then survivors of filters 1-4, best month PnL first."""
-    survivors = [
-        row
-        for row in rows
-        if row.address not in pinned
-        and filters.evaluate(row, params=platform.params.filters).leaderboard_verdict is Verdict.PASS
-    ]
-    best = sorted(survivors, key=lambda row: (-(row.windows["month"].pnl_usd or 0), row.address))
-    return [
-        address
-        for address in (*pinned, *(row.address for row in best))
-        if not (address in known and _is_recent(known[address], now))
-    ]
-
-
-def _is_recent(facts: history_store.TraderFacts, now: datetime) -> bool:
-    return facts.error is None and now - facts.asked_at < ASK_AGAIN_AFTER
-
-
-def ask(venue: VenueReader, address: str, now: datetime) -> tuple[history_store.TraderFacts, Sequence[Fill]]:
-    """One trader's fills and facts; a request that fails leaves its fact unknown, with the reason."""
-    errors: list[str] = []
-    fills: Sequence[Fill] = ()
-    has_sub_accounts: bool | None = None
-    until = _ms(now)
-    try:
-        fills = venue.fill_history(address, until - HISTORY_DAYS * DAY_MS, until, MAX_FILLS)
-    except VenueUnavailableError as error:
-        errors.append(f"fills: {error}")
-    try:
-        has_sub_accounts = bool(venue.sub_accounts(address).users)
-    except VenueUnavailableError as error:
-        errors.append(f"subAccounts: {error}")
-    facts = filters.facts_of(fills, has_sub_accounts)
-    times = [fill.time_ms for fill in fills]
-    return (
-        history_store.TraderFacts(
-            address=address,
-            asked_at=now,
-            orders_per_day=facts.orders_per_day,
-            has_sub_accounts=facts.has_sub_accounts,
-            has_major_fill=facts.has_major_fill,
-            fill_count=len(fills),
-            first_fill_at=history_store.at(min(times)) if times else None,
-            last_fill_at=history_store.at(max(times)) if times else None,
-            error="; ".join(errors) or None,
-        ),
-        fills,
-    )
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -79,6 +79,7 @@ class FakeVenue:
     silent: frozenset[str] = frozenset()
     bad_rows: int = 0
     is_down: bool = False
+    is_mute: bool = False
     asked: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -105,11 +106,13 @@ class FakeVenue:
 
     def fill_history(self, user: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Fill]:
         self.asked.append(user)
-        if user in self.silent:
+        if user in self.silent or self.is_mute:
             raise VenueUnavailableError(f"fills of {user}: timed out")
         return self.histories.get(user, [])[-limit:]
 
     def sub_accounts(self, user: str) -> SubAccounts:
+        if self.is_mute:
+            raise VenueUnavailableError(f"sub-accounts of {user}: timed out")
         return SubAccounts(user, (address(999),) if user in self.masters else ())
 
     def recorded_users(self) -> Sequence[str]:

@@ -435,6 +435,19 @@ completeness_misses = sa.Table(
     sa.Index(None, "address", "coin", "time_ms"),
 )
 
+work_progress = sa.Table(
+    "work_progress",
+    metadata,
+    key("work", Text),  # histories
+    unknown("run_id", Text),
+    column("total", Int),
+    column("done", Int),
+    column("failed", Int),
+    column("begun_at", Time),
+    column("updated_at", Time),
+    unknown("ended_at", Time),
+)
+
 partition_retention = sa.Table(
     "partition_retention",
     metadata,

@@ -1,0 +1,26 @@
+"""How far long work is, for people who wait.
+
+Revision ID: 0008
+Revises: 0007
+"""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the table."""
+    script = Path(__file__).parent / "0008_progress.sql"
+    # driver_sql: the text is run as it stands, percent signs and colons included
+    op.get_bind().exec_driver_sql(script.read_text())
+
+
+def downgrade() -> None:
+    """There is no way back from a revision."""
+    raise NotImplementedError("restore a backup instead: sigmapilot db backup")
