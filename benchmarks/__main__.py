@@ -23,6 +23,7 @@ ABOUT = {
     "world_build": "history of the simulated world",
     "leaderboard_parse": "reading the leaderboard file",
     "walk_forward": "180 simulated days decided again",
+    "recompute": "decisions made again and verified from the database",
     "graph": "the whole asset graph in a demo",
     "first_signal": "readiness to first signal over five seeds: a quarter of an hour",
 }

@@ -21,6 +21,7 @@ from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.fills_history import fills_history
 from sigmapilot_assets.raw.leaderboard import raw_leaderboard
 from sigmapilot_assets.raw.market import candles, market
+from sigmapilot_assets.report.audit import audit_checks
 from sigmapilot_assets.report.completeness import completeness
 from sigmapilot_assets.report.dbt import dbt_resource, report_models
 from sigmapilot_assets.report.storage import run_history, storage_partitions
@@ -63,6 +64,7 @@ def build(resources: dict[str, object] | None = None) -> dg.Definitions:
     """The whole graph; tests hand in their own resources."""
     return dg.Definitions(
         assets=[*PYTHON_ASSETS, report_models, *external_assets],
+        asset_checks=audit_checks,
         jobs=jobs.all_jobs,
         schedules=all_schedules,
         sensors=all_sensors,

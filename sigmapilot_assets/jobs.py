@@ -43,6 +43,11 @@ publish_snapshot = _job("publish_snapshot", SNAPSHOT, "The snapshot alone, of wh
 evaluate_past_day = _job(
     "evaluate_past_day", PAST_DAYS, "One past day from what was known when it ended; a partition a day."
 )
+audit_logs = _job(
+    "audit_logs",
+    dg.AssetSelection.checks_for_assets("stream_decisions", "stream_outcomes"),
+    "Decisions of two days made again, hash chains walked, what stands beside them compared.",
+)
 
 all_jobs = [
     materialise_all,
@@ -52,6 +57,7 @@ all_jobs = [
     refresh_volatility,
     update_posteriors,
     measure_completeness,
+    audit_logs,
     publish_snapshot,
     evaluate_past_day,
 ]

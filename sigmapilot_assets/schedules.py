@@ -54,6 +54,9 @@ all_schedules = [
     _schedule("pool_daily", jobs.refresh_alpha_pool, "45 0 * * *", "Pool, correlations and snapshot after it."),
     volatility_every_5_minutes,
     _schedule(
+        "audit_nightly", jobs.audit_logs, "20 1 * * *", "Decisions made again and hash chains walked, 01:20 UTC."
+    ),
+    _schedule(
         "completeness_every_15_minutes",
         jobs.measure_completeness,
         "7,22,37,52 * * * *",

@@ -18,7 +18,7 @@ from sigmapilot_cli.errors import EXIT_FAILED, CommandError
 from sigmapilot_cli.options import ModeOption, settings_of_running
 
 if TYPE_CHECKING:
-    from sigmapilot_cli.audit_checks import Audited
+    from sigmapilot_core.adapters.postgres.audit import Audited
     from sigmapilot_core.domain.consensus.gates import GateResult
 
 
@@ -29,23 +29,34 @@ def replay(
     from_seq: Annotated[int | None, typer.Option(help="Begin with the last state kept before this input.")] = None,
     into: Annotated[str | None, typer.Option(help="URL of the replay's database; a temporary one without.")] = None,
     against: Annotated[str | None, typer.Option(help="URL of the live database, or `mode`: compare.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All decisions, or those of --from to --to.")] = False,
+    since: Annotated[str | None, typer.Option("--from", help="First day, such as 2026-03-15.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     mode: ModeOption = None,
 ) -> None:
-    """Make a stored decision again from its stored inputs and settings; exit code 0 if every byte is the same.
+    """Make a stored decision, or --all, again from stored inputs and snapshot; exit code 0 if every byte is the same.
 
     With --journal: play everything the decision step consumed once more, into a database of its own. Exit code 0 if it
     was played, and with --against gave the same decisions byte for byte; 4 if one differs, which is named.
     """
-    if (decision_id is None) == (journal is None):
-        raise CommandError("give either the id of a decision or --journal DIR.")
-    if decision_id is not None:
+    if (decision_id is not None) + (journal is not None) + every != 1:
+        raise CommandError("give either the id of a decision, --all, or --journal DIR.")
+    if every:
+        _replay_all(since, until, mode)
+    elif decision_id is not None:
         _replay_one(decision_id, mode)
-        return
+    else:
+        _replay_journal({"--journal": journal, "--from-seq": from_seq, "--database": into}, speed, against, mode)
+
+
+def _replay_journal(
+    options: dict[str, Path | int | str | None], speed: str, against: str | None, mode: str | None
+) -> None:
     if speed != "max" and not _is_positive(speed):
         raise CommandError(f"--speed is {speed}; allowed is a number above 0, or max.")
     if against == "mode":
         against = settings_of_running(mode).database_url.get_secret_value()
-    options = {"--journal": journal, "--speed": speed, "--from-seq": from_seq, "--database": into, "--against": against}
+    options |= {"--speed": speed, "--against": against}
     words = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
     # the stream is a program of its own: commands do not import it
     raise typer.Exit(
@@ -60,11 +71,23 @@ def _is_positive(text: str) -> bool:
         return False
 
 
+def _replay_all(since: str | None, until: str | None, mode: str | None) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    from sigmapilot_cli.recompute import replay_all
+
+    settings = settings_of_running(mode)
+    try:
+        replay_all(settings.database_url.get_secret_value(), since, until)
+    except DBAPIError as error:
+        raise unanswered(str(settings.mode), error.orig) from error
+
+
 def _replay_one(decision_id: UUID, mode: str | None) -> None:
     # SQLAlchemy is slow to import, and most commands do without
     from sqlalchemy.exc import DBAPIError
 
-    from sigmapilot_cli.audit_checks import NotReplayableError, replayed
+    from sigmapilot_core.adapters.postgres.audit import NotReplayableError, replayed
 
     settings = settings_of_running(mode)
     try:
@@ -84,10 +107,13 @@ def _replay_one(decision_id: UUID, mode: str | None) -> None:
 
 
 def verify(mode: ModeOption = None) -> None:
-    """Check every row of the decision and outcome logs; exit code 0 if none was changed, removed or put in."""
+    """Check every row of the decision and outcome logs, and what stands beside them: inputs, ids, signals, snapshots.
+
+    Exit code 0 if nothing was changed, removed or put in; otherwise the first such row of each chain is named.
+    """
     from sqlalchemy.exc import DBAPIError
 
-    from sigmapilot_cli.audit_checks import audited
+    from sigmapilot_core.adapters.postgres.audit import audited
 
     settings = settings_of_running(mode)
     try:
@@ -98,12 +124,14 @@ def verify(mode: ModeOption = None) -> None:
         typer.echo(_summary(log, [item for item in found if item.log == log]))
     damaged = [item for item in found if item.damage is not None]
     for item in damaged:
-        typer.echo(f"{item.log}, chain {item.chain}: {item.damage}")
-    typer.echo("nothing was changed, removed or put in" if not damaged else f"damaged chains: {len(damaged)}")
+        typer.echo(f"{item.name}: {item.damage}")
+    typer.echo("nothing was changed, removed or put in" if not damaged else f"damaged: {len(damaged)}")
     raise typer.Exit(EXIT_FAILED if damaged else 0)
 
 
 def _summary(log: str, chains: list[Audited]) -> str:
+    if chains[0].chain is None:
+        return f"{log}: {chains[0].n_rows} rows"
     used = [item for item in chains if item.n_rows]
     anchored = sum(item.is_anchored for item in chains)
     return f"{log}: {sum(item.n_rows for item in used)} rows in {len(used)} chains" + (

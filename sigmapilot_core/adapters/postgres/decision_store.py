@@ -125,7 +125,7 @@ def _write(connection: sa.Connection, item: MadeDecision, row: chain.ChainRow) -
         decision_inputs.insert().values(decision_id=decision.id, decided_at=decided_at, inputs=item.inputs.to_json())
     )
     if decision.decision_type is DecisionType.SIGNAL:
-        connection.execute(consensus_signals.insert().values(**_signal_row(decision, item.latency_ms)))
+        connection.execute(consensus_signals.insert().values(**signal_row(decision, item.latency_ms)))
 
 
 def shown_checks(results: Sequence[Any]) -> str:
@@ -144,7 +144,8 @@ def shown_checks(results: Sequence[Any]) -> str:
     )
 
 
-def _signal_row(decision: Decision, latency_ms: float | None) -> dict[str, Any]:
+def signal_row(decision: Decision, latency_ms: float | None) -> dict[str, Any]:
+    """What people and older programs read of a signal. Errors: ValueError without an estimate of value or cost."""
     ev, cost = decision.ev, decision.cost
     if ev is None or cost is None:
         raise ValueError(f"decision {decision.id} is a signal without an estimate of value or cost")

@@ -1,4 +1,7 @@
-"""What `replay` and `verify` find in the database, without a word to the terminal."""
+"""What `replay` and `verify` find in the database: one decision made again, and every damage of what is stored.
+
+Two logs in hash chains (decisions, outcomes), what stands beside them (inputs, ids, signals), and the snapshots.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sigmapilot_core.adapters.postgres import audit_beside as beside
+from sigmapilot_core.adapters.postgres.audit_beside import Audited
 from sigmapilot_core.adapters.postgres.decision_store import DECISIONS, OUTCOMES, verify_chain
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.episode_store import at
@@ -47,24 +52,13 @@ class Replayed:
     difference: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """One chain of one log; `damage` names its first changed, missing or inserted row."""
-
-    log: str
-    chain: int
-    n_rows: int
-    is_anchored: bool
-    damage: str | None
-
-
 def replayed(url: str, decision_id: str) -> Replayed:
     """Make one decision again from what is stored.
 
     Raises:
         NotReplayableError: there is no such decision, or what it was made from is gone or does not parse.
     """
-    with _snapshot_of(url) as connection:
+    with state_of(url) as connection:
         row = _stored(connection, decision_id)
     try:
         decision = from_json(Decision, row.record, "record")
@@ -97,17 +91,22 @@ def _stored(connection: sa.Connection, decision_id: str) -> sa.Row[Any]:
 
 def audited(url: str) -> list[Audited]:
     """Every chain of both logs, as of one instant: what is written meanwhile does not disturb."""
-    found = []
-    with _snapshot_of(url) as connection:
-        for log in (DECISIONS, OUTCOMES):
-            anchored = set(
-                connection.execute(sa.select(chain_anchors.c.chain).where(chain_anchors.c.log == log)).scalars()
-            )
-            for number in range(CHAIN_COUNT):
-                seen = verify_chain(connection, log, number)
-                damage = _words(seen.finding) if seen.finding else _first_damage(connection, log, number)
-                found.append(Audited(log, number, seen.n_rows, number in anchored, damage))
-    return found
+    with state_of(url) as connection:
+        return audit(connection)
+
+
+def audit(connection: sa.Connection) -> list[Audited]:
+    """The same on a connection that sees one state of the database."""
+    return [*_chains(connection), *beside.audited(connection)]
+
+
+def _chains(connection: sa.Connection) -> Iterator[Audited]:
+    for log in (DECISIONS, OUTCOMES):
+        anchored = set(connection.execute(sa.select(chain_anchors.c.chain).where(chain_anchors.c.log == log)).scalars())
+        for number in range(CHAIN_COUNT):
+            seen = verify_chain(connection, log, number)
+            damage = _words(seen.finding) if seen.finding else _first_damage(connection, log, number)
+            yield Audited(log, number, seen.n_rows, number in anchored, damage)
 
 
 def _words(finding: Finding) -> str:
@@ -181,7 +180,7 @@ _BESIDE: dict[str, tuple[sa.Select[Any], Callable[[sa.RowMapping], Iterator[str]
 
 
 @contextmanager
-def _snapshot_of(url: str) -> Iterator[sa.Connection]:
+def state_of(url: str) -> Iterator[sa.Connection]:
     """A connection that sees the database as of one instant and changes nothing."""
     engine = create_engine(url, pool_size=1)
     try:

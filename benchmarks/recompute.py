@@ -1,0 +1,85 @@
+"""All decisions of a busy day made again from the database, and all hash chains walked: what the nightly checks do."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.figures import Figure
+from benchmarks.traffic import Load, opening, trading
+from sigmapilot_core.adapters.postgres import snapshot_store
+from sigmapilot_core.adapters.postgres.audit import audited, state_of
+from sigmapilot_core.adapters.postgres.databases import ensure_database
+from sigmapilot_core.adapters.postgres.decision_store import MadeDecision, append_decisions
+from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.migrate import upgrade
+from sigmapilot_core.adapters.postgres.paths import ServerPaths
+from sigmapilot_core.adapters.postgres.recompute import recomputed
+from sigmapilot_core.adapters.postgres.server import EmbeddedServer
+from sigmapilot_core.domain.engine.engine import Engine
+from sigmapilot_core.domain.engine.events import SnapshotActivated
+from sigmapilot_core.domain.engine.outputs import DecisionMade
+
+GOAL_PER_S = 500
+DECISIONS = 3_000
+_AT_ONCE = 200
+
+
+def decisions_of(load: Load) -> list[MadeDecision]:
+    """What the engine decides on the traffic, with the inputs it decided on."""
+    engine, made = Engine("0"), list[MadeDecision]()
+    for event in [*opening(load.voters), *trading(load)]:
+        for output in engine.apply(event):
+            if isinstance(output, DecisionMade):
+                made.append(MadeDecision(output.decision, output.inputs, output.key, 1.0))
+    return made
+
+
+def run() -> list[Figure]:
+    """Seconds of one process on one core, the database beside it."""
+    load = Load(1_000, 1.0)
+    made = decisions_of(load)[:DECISIONS]
+    root = Path(tempfile.mkdtemp(prefix="sp-bench-", dir="/tmp"))
+    server = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"), durable=False)
+    try:
+        server.start()
+        url = server.paths.url("recompute", driver="psycopg")
+        ensure_database(url)
+        upgrade(url)
+        _store(url, made, load)
+        return _measured(url, len(made))
+    finally:
+        server.stop()
+        shutil.rmtree(root)
+
+
+def _store(url: str, made: list[MadeDecision], load: Load) -> None:
+    activated = opening(load.voters)[0]
+    assert isinstance(activated, SnapshotActivated)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        snapshot_store.publish(connection, activated.snapshot, None)
+        for at in range(0, len(made), _AT_ONCE):
+            append_decisions(connection, made[at : at + _AT_ONCE])
+    engine.dispose()
+
+
+def _measured(url: str, count: int) -> list[Figure]:
+    started = time.perf_counter()
+    with state_of(url) as connection:
+        found = recomputed(connection, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+    recompute_s = time.perf_counter() - started
+    started = time.perf_counter()
+    damaged = [item for item in audited(url) if item.damage is not None]
+    verify_s = time.perf_counter() - started
+    assert (found.decisions, found.differing, damaged) == (count, 0, []), (found, damaged)
+    note = f"{count:,} decisions, identical byte for byte"
+    return [
+        Figure("decisions made again from the database", count / recompute_s, "decisions/s", GOAL_PER_S, note=note),
+        Figure(
+            "decisions verified", count / verify_s, "decisions/s", note="hash chains, columns, inputs, ids, signals"
+        ),
+    ]
