@@ -1,7 +1,7 @@
 """The one thing that crosses from learning to deciding: an immutable, hashed snapshot (spec 1.8)."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -20,6 +20,7 @@ from sigmapilot_core.adapters.postgres.schema.stream import ticket_outcomes
 from sigmapilot_core.domain.market.costs import HoldEstimate
 from sigmapilot_core.domain.market.regime import Regime, RegimeEstimate
 from sigmapilot_core.domain.market.volatility import VolatilityEstimate, VolatilitySource
+from sigmapilot_core.domain.publication import Step
 from sigmapilot_core.domain.snapshot import AssetFigures, FastPart, ModelSnapshot, PoolFlavour, PoolMember, SlowPart
 from sigmapilot_core.domain.traders.correlation import default_rho
 from sigmapilot_core.domain.traders.filters import tracked_traders
@@ -27,6 +28,17 @@ from sigmapilot_core.domain.traders.posterior import Posterior, prior
 from sigmapilot_core.domain.venue import LeaderboardRow
 
 _ESTIMATES_NOT_OLDER_THAN = timedelta(days=2)
+BEHIND_SLOW = (
+    "raw_hyperliquid__leaderboard",
+    "raw_hyperliquid__fills_history",
+    "core_traders__filters",
+    "core_traders__episodes",
+    "model_traders__posteriors",
+    "model_traders__skill",
+    "model_traders__pool",
+    "model_traders__correlations",
+)
+BEHIND_FAST = ("raw_hyperliquid__market", "raw_hyperliquid__candles", "model_market__volatility", "model_market__costs")
 
 
 @dg.asset(
@@ -53,6 +65,8 @@ def snapshot(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platf
     with platform.transaction() as connection:
         weighed = snapshot_store.publish_when_due(connection, build(connection, platform), context.run.run_id)
         version = snapshot_store.newest_version(connection)
+        if weighed.step is Step.PUBLISH:
+            _note_runs(connection, weighed.snapshot, context)
     draft = weighed.snapshot
     size = len(draft.slow.pool)
     return dg.MaterializeResult(
@@ -74,6 +88,22 @@ def snapshot(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platf
             )
         ],
     )
+
+
+def _note_runs(connection: sa.Connection, made: ModelSnapshot, context: dg.AssetExecutionContext) -> None:
+    """Which runs made what each part holds: an auditor follows a decision's snapshot back to them."""
+    for part, version, assets in (
+        ("slow", made.slow_version, BEHIND_SLOW),
+        ("fast", made.fast_version, BEHIND_FAST),
+    ):
+        events = context.instance.get_latest_materialization_events([dg.AssetKey(name) for name in assets])
+        runs = {
+            key.to_user_string(): (event.run_id, datetime.fromtimestamp(event.timestamp, UTC))
+            for key, event in events.items()
+            if event is not None
+        }
+        own = {"out_stream__snapshot": (context.run.run_id, datetime.fromtimestamp(made.published_at_ms / 1000, UTC))}
+        snapshot_store.store_runs(connection, part, version, runs | own)
 
 
 def build(connection: sa.Connection, platform: Platform) -> ModelSnapshot:

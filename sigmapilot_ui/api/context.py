@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -32,13 +32,16 @@ class ApiConfig:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Configuration and the clients that requests share; `launching` lets one request at a time start a run."""
+    """Configuration and the clients that requests share. `launching` lets one request at a time start a run,
+    `exporting` two read the log as a whole: each holds a connection for as long as its reader takes.
+    """
 
     config: ApiConfig
     engine: sa.Engine
     dagster: DagsterGraphql
     clock: Clock
     launching: Lock = field(default_factory=Lock)
+    exporting: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(2))
 
 
 def context_of(request: Request) -> Context:

@@ -30,6 +30,10 @@ except SettingsError as error:
     st.stop()
 draw(
     Page(
-        engine_of(settings.database_url.get_secret_value()), str(settings.mode), settings.params, settings.completeness
+        engine_of(settings.database_url.get_secret_value()),
+        str(settings.mode),
+        settings.params,
+        settings.completeness,
+        f"http://127.0.0.1:{settings.ports.dagster}",
     )
 )

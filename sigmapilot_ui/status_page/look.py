@@ -48,6 +48,9 @@ _STYLE = """
   color: var(--quiet); }
 .sp-alarm { border: 1px solid currentColor; border-radius: .4rem; padding: .35rem .75rem; margin-top: .4rem;
   font-weight: 600; background: var(--soft); }
+.sp-what { margin: 0; padding: 0; list-style: none; }
+.sp-what li { border-left: 3px solid var(--calm); padding: .1rem 0 .1rem .7rem; margin: 0 0 .55rem; font-size: .92rem; }
+.sp-what li.unproven { border-left-color: var(--doubt); } .sp-what b { font-weight: 600; }
 .sp-say { font-size: .95rem; margin: .1rem 0 .6rem; }
 .sp-small { font-size: .8rem; color: var(--quiet); overflow-wrap: anywhere; }
 @media (max-width: 640px) { .sp-checks .detail { display: none; } .sp-checks .bar { display: none; } }

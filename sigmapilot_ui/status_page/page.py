@@ -17,6 +17,7 @@ from sigmapilot_ui.status_page import look
 from sigmapilot_ui.status_page.panels import (
     correlation,
     decisions,
+    explained,
     feed,
     gates,
     header,
@@ -33,7 +34,7 @@ from sigmapilot_ui.status_page.panels import (
 )
 
 Data = TypeVar("Data")
-SECTIONS = ("Signals", "Traders", "Results", "Market", "Health")
+SECTIONS = ("Signals", "Explain", "Traders", "Results", "Market", "Health")
 FAST_S, SLOW_S = 2, 10
 
 
@@ -49,6 +50,7 @@ class Page:
     mode: str
     params: Params = field(default_factory=Params)
     completeness: CompletenessParams = field(default_factory=CompletenessParams)
+    dagster_url: str | None = None
 
     @property
     def load_switch(self) -> Callable[[sa.Connection], switch.Data]:
@@ -109,6 +111,18 @@ def _signals(page: Page) -> None:
         _every(SLOW_S, page.panel(gates.load, gates.show))
 
 
+def _explain(page: Page) -> None:
+    """One decision laid open. It does not change, so nothing is redrawn by itself."""
+    try:
+        with reading(page.engine, timeout_ms=5000) as db:
+            wanted = explained.pick(explained.newest(db))
+            data = None if wanted is None else explained.load(db, wanted)
+    except SQLAlchemyError:
+        _waiting()
+    else:
+        explained.show(data, page.dagster_url)
+
+
 def _traders(page: Page) -> None:
     _every(SLOW_S, page.panel(pool.load, pool.show))
     left, right = st.columns(2, gap="medium")
@@ -150,7 +164,7 @@ def draw(page: Page) -> None:
         page.panel(now.load, now.show, lambda: None),
     )
     tabs = st.tabs(list(SECTIONS), on_change="rerun", key="section")
-    for tab, section in zip(tabs, (_signals, _traders, _results, _market, _health), strict=True):
+    for tab, section in zip(tabs, (_signals, _explain, _traders, _results, _market, _health), strict=True):
         if tab.open:
             with tab:
                 section(page)

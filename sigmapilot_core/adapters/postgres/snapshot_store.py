@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
-from sigmapilot_core.adapters.postgres.schema.model import model_parts, model_snapshots
+from sigmapilot_core.adapters.postgres.schema.model import model_part_runs, model_parts, model_snapshots
 from sigmapilot_core.adapters.postgres.schema.stream import decision_logs
 from sigmapilot_core.domain.publication import Step, Weighed, weigh
 from sigmapilot_core.domain.snapshot import (
@@ -65,6 +67,16 @@ def publish_when_due(connection: sa.Connection, draft: ModelSnapshot, run_id: st
     return Weighed(Step.UNCHANGED, weighed.snapshot) if published is None else Weighed(Step.PUBLISH, published)
 
 
+def store_runs(connection: sa.Connection, part: str, version: int, runs: Mapping[str, tuple[str, datetime]]) -> None:
+    """The run and the instant at which each asset behind a part was made; the first publication of a part counts."""
+    rows = [
+        {"part": part, "version": version, "asset": asset, "run_id": run_id, "materialized_at": at}
+        for asset, (run_id, at) in runs.items()
+    ]
+    if rows:
+        connection.execute(insert(model_part_runs).on_conflict_do_nothing(), rows)
+
+
 def newest_published_at(connection: sa.Connection) -> datetime | None:
     """When the newest snapshot was published."""
     return connection.execute(sa.select(sa.func.max(model_snapshots.c.published_at))).scalar()
@@ -96,6 +108,9 @@ def prune(connection: sa.Connection, before: datetime) -> int:
     for part, version in (("slow", snapshots.slow_version), ("fast", snapshots.fast_version)):
         is_named = sa.exists(sa.select(snapshots.version).where(version == parts.version))
         connection.execute(model_parts.delete().where(parts.part == part, ~is_named))
+        of_run = model_part_runs.c
+        is_kept = sa.exists(sa.select(parts.version).where(parts.part == part, parts.version == of_run.version))
+        connection.execute(model_part_runs.delete().where(of_run.part == part, ~is_kept))
     return gone
 
 

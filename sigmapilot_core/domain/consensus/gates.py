@@ -26,6 +26,8 @@ GATE_NAMES = (
     "price_band",
     "ev_gate",
 )
+PASS_AT_MOST = frozenset({"inputs_fresh", "freshness", "price_band"})
+"""Gates whose value may not exceed the threshold; the others must reach it."""
 BPS = 10_000.0
 _DEFAULTS = ConsensusParams()
 
@@ -143,6 +145,13 @@ def median_price(prices: Sequence[Decimal | None]) -> float | None:
     if not prices or any(price is None or not price.is_finite() for price in prices):
         return None
     return float(statistics.median([price for price in prices if price is not None]))
+
+
+def margin(name: str, value: float | None, threshold: float | None) -> float | None:
+    """Distance of a gate's value from its threshold, positive where it passes; None where unknown, or for no gate."""
+    if value is None or threshold is None or name not in GATE_NAMES:
+        return None
+    return threshold - value if name in PASS_AT_MOST else value - threshold
 
 
 def _at_least(value: float, threshold: float, params: ConsensusParams) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from sigmapilot_core.adapters.postgres.queries import Row
+from sigmapilot_core.domain.consensus import gates
 from sigmapilot_ui.status_page import look, words
 
-# the others of the seven gates pass from their threshold upwards; risk checks draw no bar, as they go either way
-_PASS_AT_MOST = {"inputs_fresh", "freshness", "price_band"}
-_PASS_AT_LEAST = {"min_traders", "supermajority", "effective_k", "ev_gate"}
 _NAMES = {
     "inputs_fresh": "inputs fresh",
     "min_traders": "enough traders",
@@ -28,11 +26,7 @@ def gate_name(name: str) -> str:
 
 def margin(check: Row) -> float | None:
     """Distance from the threshold, positive on the passing side; unknown for a check that is none of the gates."""
-    if check["value"] is None or check["threshold"] is None:
-        return None
-    if check["name"] in _PASS_AT_LEAST:
-        return check["value"] - check["threshold"]
-    return check["threshold"] - check["value"] if check["name"] in _PASS_AT_MOST else None
+    return gates.margin(check["name"], check["value"], check["threshold"])
 
 
 def fill_pct(check: Row) -> float | None:

@@ -11,6 +11,7 @@ import streamlit as st
 from sigmapilot_core.adapters.postgres import queries_decisions
 from sigmapilot_core.adapters.postgres.queries import Row, feed_now
 from sigmapilot_ui.status_page import look, words
+from sigmapilot_ui.status_page.panels import explained
 from sigmapilot_ui.status_page.panels.checks import checks_table
 
 PAGE = 15
@@ -85,6 +86,8 @@ def detail(row: Row) -> None:
     elif row["decision_type"] == "skip":
         checks += f'<div class="sp-small">{look.span("Risk is checked only after all gates have passed.")}</div>'
     look.draw(said + checks + facts(row))
+    key = f"explain_{row['id']}"
+    st.button("Explain", key=key, on_click=explained.choose, args=(str(row["id"]),), icon=":material/balance:")
 
 
 def _more() -> None:
@@ -93,6 +96,8 @@ def _more() -> None:
 
 def show(data: Data) -> None:
     """Draw the log."""
+    if explained.is_called_for():
+        st.rerun(scope="app")
     if not data.items:
         look.nothing(
             "No decision matches. One is written whenever voters or verdicts of an asset change; before traders of the "

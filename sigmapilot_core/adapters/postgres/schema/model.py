@@ -373,6 +373,16 @@ model_parts = sa.Table(
     sa.UniqueConstraint("part", "hash"),
 )
 
+model_part_runs = sa.Table(
+    "model_part_runs",
+    metadata,
+    key("part", Text),
+    key("version", Int),
+    key("asset", Text),
+    column("run_id", Text),
+    column("materialized_at", Time),
+)
+
 model_snapshots = sa.Table(
     "model_snapshots",
     metadata,
