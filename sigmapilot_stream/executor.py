@@ -287,7 +287,8 @@ def _book(intent: IntentRecord) -> Book | None:
     if not intent.bids or not intent.asks:
         return None
     bids, asks = (tuple(Level(Decimal(px), Decimal(sz)) for px, sz in side) for side in (intent.bids, intent.asks))
-    return Book(intent.symbol, intent.at_ms, intent.at_ms, bids, asks)
+    book = Book(intent.symbol, intent.at_ms, intent.at_ms, bids, asks)
+    return None if book.mid is None else book  # nobody trades on a crossed book
 
 
 def _record(account: str, report: OrderReport) -> ReportRecord:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from sigmapilot_core.adapters.emulator import book_faults
 from sigmapilot_core.adapters.emulator.connection import Key
 from sigmapilot_core.adapters.emulator.faults import FaultRegistry
 
@@ -81,8 +82,7 @@ class FrameFaults:
             return []
         if key[0] == "trades":
             return self._trades(key, self.content(frame))
-        spike = self._faults.find("shift_books", coin=key[1]) if key[0] in BOOK_CHANNELS else None
-        return [Outgoing(key, self.content(frame if spike is None else _spiked(frame, spike.shift_pct)))]
+        return [Outgoing(key, self.content(self._book(frame, key[1]) if key[0] in BOOK_CHANNELS else frame))]
 
     def content(self, data: Any) -> Any:
         """The values of a frame or an answer as the faults would have them."""
@@ -98,6 +98,13 @@ class FrameFaults:
         if key[0] in BOOK_CHANNELS and self._faults.find("freeze_books", coin=coin):
             return True
         return self._faults.find("freeze_channel", channel=key[0], coin=coin) is not None
+
+    def _book(self, frame: Wire, coin: str) -> Wire:
+        if shift := self._faults.find("shift_books", coin=coin):
+            frame = book_faults.shifted(frame, shift.shift_pct)
+        if widen := self._faults.find("widen_books", coin=coin):
+            frame = book_faults.widened(frame, widen.spread_pct)
+        return frame
 
     def _trades(self, key: Key, frame: Wire) -> list[Outgoing]:
         coin = key[1]
@@ -142,18 +149,6 @@ class FrameFaults:
                 yield Outgoing(key, frame | {"data": [trade | {"coin": name} for trade in frame["data"]]})
         if find("malformed_json", coin=coin):
             yield Outgoing(key, frame, text=_MALFORMED)
-
-
-def _spiked(data: Any, pct: float) -> Any:
-    """The data with every price moved by a percentage, in the tick it was written in."""
-    if isinstance(data, dict):
-        return {k: _scaled(v, pct) if k == "px" else _spiked(v, pct) for k, v in data.items()}
-    return [_spiked(item, pct) for item in data] if isinstance(data, list) else data
-
-
-def _scaled(px: str, pct: float) -> str:
-    price = Decimal(px)
-    return str((price * (1 + Decimal(str(pct)) / 100)).quantize(price))
 
 
 def _with(data: Any, values: dict[str, Any]) -> Any:

@@ -43,6 +43,12 @@ DEMO: tuple[Disturbance, ...] = (
         "Books of one coin stand still for two minutes: prices are not fresh, no decision may pass.",
     ),
     Disturbance(
+        16 * MINUTE_S,
+        150,
+        FaultOrder("widen_books", coin="BTC", spread_pct=2.0),
+        "Bids and asks of one major stand far apart: what its voters may be worth does not pay for the way in and out.",
+    ),
+    Disturbance(
         19 * MINUTE_S,
         1,
         FaultOrder("close_1012"),

@@ -55,6 +55,7 @@ CATALOGUE: dict[str, FaultSpec] = {
         freeze_channel="no frames of a channel (channel, coin)",
         freeze_books="no l2Book and no bbo frames (coin)",
         shift_books="books stand away from the trades, as in a price spike (coin, shift_pct)",
+        widen_books="bids and asks stand far apart, as in a market that dried up (coin, spread_pct)",
         delay_trades="trades are held back and arrive in one burst when the fault ends (coin)",
         missing_trades="trades frames never arrive, a gap (coin, probability)",
         missing_single_trades="single trades are left out of their frames, the rest arrives (coin, probability)",
@@ -124,6 +125,7 @@ class FaultOrder:
     skew_s: float = 30.0
     rows: int = 90_000
     shift_pct: float = 2.0
+    spread_pct: float = 2.0
     until_ms: int | None = None
 
     def concerns(self, scope: Mapping[str, str | None]) -> bool:
@@ -142,11 +144,13 @@ def parse_order(body: Mapping[str, Any], now_ms: int) -> FaultOrder:
     if unknown:
         raise ValueError(f"field {min(unknown)!r} is not known; allowed are {', '.join(sorted(known))}, on, seconds.")
     values: dict[str, Any] = {key: value for key, value in body.items() if key in known}
-    for key in ("probability", "delay_s", "skew_s", "rows"):
+    for key in ("probability", "delay_s", "skew_s", "rows", "shift_pct", "spread_pct"):
         if key in values:
             values[key] = _number(key, values[key])
     if not 0 < values.get("probability", 1.0) <= 1:
         raise ValueError(f"probability is {values['probability']}; allowed is above 0 and at most 1.")
+    if not values.get("spread_pct", 1.0) > 0:
+        raise ValueError(f"spread_pct is {values['spread_pct']}; allowed is above 0.")
     if isinstance(values.get("user"), str):
         values["user"] = values["user"].lower()
     seconds = body.get("seconds")

@@ -5,6 +5,7 @@ Every function raises `BadMessage` for what it cannot trust and nothing else; un
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -77,9 +78,18 @@ def parse_book(raw: object, received_ms: int) -> Book | None:
         coin=text(row, "coin"),
         time_ms=integer(row, "time"),
         received_ms=received_ms,
-        bids=tuple(parse_level(x) for x in sequence(bids, "levels")),
-        asks=tuple(parse_level(x) for x in sequence(asks, "levels")),
+        bids=parse_side(bids, falls=True),
+        asks=parse_side(asks, falls=False),
     )
+
+
+def parse_side(raw: object, *, falls: bool) -> tuple[Level, ...]:
+    """One side of a book, best price first: bids fall, asks rise, no price twice."""
+    levels = tuple(parse_level(x) for x in sequence(raw, "levels"))
+    for better, worse in itertools.pairwise(levels):
+        if worse.px == better.px or (worse.px < better.px) != falls:
+            raise BadMessage("levels", f"{better.px}, then {worse.px}", "best price first, each price once")
+    return levels
 
 
 def parse_bbo(raw: object, received_ms: int) -> Book | None:

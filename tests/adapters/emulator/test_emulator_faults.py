@@ -12,6 +12,7 @@ import orjson
 import pytest
 from emulator_harness import ALICE, BOB, START_MS, Client, Serve, Socket, trade
 
+from sigmapilot_core.adapters.emulator import book_faults
 from sigmapilot_core.adapters.emulator.faults import CATALOGUE
 
 TRADES = [trade(1, 50), trade(2, 50), trade(3, 150), trade(4, 250)]
@@ -111,6 +112,23 @@ async def test_missing_trades_never_arrive(serve: Serve) -> None:
         await client.fault("missing_trades", coin="BTC", seconds=0.15)
         await client.advance(300)
         assert await tids(socket, 2) == [[3], [4]]
+
+
+async def test_single_trades_are_left_out_of_their_frame(serve: Serve) -> None:
+    async with serve(*TRADES) as client, client.socket() as socket:
+        await socket.subscribe(type="trades", coin="BTC")
+        await client.fault("missing_single_trades", coin="BTC", seconds=0.15)
+        await client.advance(300)
+        assert await tids(socket, 2) == [[3], [4]]
+
+
+async def test_altered_trades_arrive_with_twice_their_size(serve: Serve) -> None:
+    async with serve(*TRADES) as client, client.socket() as socket:
+        await socket.subscribe(type="trades", coin="BTC")
+        await client.fault("altered_trades", coin="BTC", seconds=0.15)
+        await client.advance(300)
+        sizes = [[t["sz"] for t in (await socket.frame("trades"))["data"]] for _ in range(3)]
+        assert sizes == [["0.02", "0.02"], ["0.01"], ["0.01"]]
 
 
 async def test_duplicate_trades_come_twice(serve: Serve) -> None:
@@ -356,3 +374,32 @@ async def test_shifted_books_stand_away_from_the_trades_until_the_fault_ends(ser
         assert abs(spiked / before - Decimal("1.02")) < Decimal("0.001")
         await client.advance(1_000)
         assert Decimal((await socket.next())["data"]["levels"][0][0]["px"]) / before < Decimal("1.01")
+
+
+async def test_widened_books_keep_their_middle_and_one_level_a_price(serve: Serve) -> None:
+    async with serve() as client, client.socket() as socket:
+        await socket.subscribe(type="l2Book", coin="BTC", fast=True)
+        before = sides(await socket.next())
+        await client.fault("widen_books", coin="BTC", spread_pct=2.0, seconds=1)
+        await client.advance(500)
+        bids, asks = sides(await socket.next())
+        assert abs((asks[0] - bids[0]) / before[1][0] - Decimal("0.02")) < Decimal("0.001")
+        assert abs((asks[0] + bids[0]) / (before[1][0] + before[0][0]) - 1) < Decimal("0.001")
+        assert [len(set(side)) for side in (bids, asks)] == [len(side) for side in before]
+
+
+def sides(frame: dict[str, Any]) -> tuple[list[Decimal], list[Decimal]]:
+    bids, asks = ([Decimal(level["px"]) for level in side] for side in frame["data"]["levels"])
+    return bids, asks
+
+
+@pytest.mark.parametrize("shift_pct", [-3.0, -0.7, 0.1, 2.0])
+def test_a_book_that_is_shifted_stays_a_book(shift_pct: float) -> None:
+    prices = [["93.4", "93.39", "93.38", "93.37"], ["93.41", "93.42", "93.43"]]
+    levels = [[{"px": px, "sz": "1.0", "n": 1} for px in side] for side in prices]
+    frame = {"channel": "l2Book", "data": {"coin": "SOL", "time": 1, "levels": levels}}
+    bids, asks = sides(book_faults.shifted(frame, shift_pct))
+    assert bids == sorted(set(bids), reverse=True)
+    assert asks == sorted(set(asks))
+    assert bids[0] < asks[0]
+    assert bids[0] == Decimal("93.4") + (Decimal("93.4") * Decimal(str(shift_pct)) / 100).quantize(Decimal("0.01"))

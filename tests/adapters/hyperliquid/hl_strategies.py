@@ -45,8 +45,10 @@ levels = st.builds(Level, px=positives, sz=positives, n=st.integers(0, 500))
 
 
 def books(depth: int) -> st.SearchStrategy[Book]:
-    sides = st.lists(levels, max_size=depth).map(tuple)
-    return st.builds(Book, coin=coins, time_ms=instants, received_ms=st.just(77), bids=sides, asks=sides)
+    sides = st.lists(levels, max_size=depth, unique_by=lambda level: level.px)
+    asks = sides.map(lambda found: tuple(sorted(found, key=lambda level: level.px)))
+    bids = asks.map(lambda found: found[::-1])
+    return st.builds(Book, coin=coins, time_ms=instants, received_ms=st.just(77), bids=bids, asks=asks)
 
 
 fills = st.builds(

@@ -89,6 +89,22 @@ def test_the_recorded_trade_reads_as_buyer_and_seller_with_the_buyer_as_aggresso
     assert str(trade.px) == "35.276"
 
 
+@pytest.mark.parametrize(
+    ("bids", "asks", "what"),
+    [
+        (["99", "99"], ["101"], "99, then 99"),
+        (["98", "99"], ["101"], "98, then 99"),
+        (["99"], ["101", "101"], "101, then 101"),
+        (["99"], ["102", "101"], "102, then 101"),
+    ],
+)
+def test_a_book_out_of_order_or_with_a_price_twice_is_bad(bids, asks, what):
+    levels = [[{"px": px, "sz": "1", "n": 1} for px in side] for side in (bids, asks)]
+    frame = orjson.dumps({"channel": "l2Book", "data": {"coin": "BTC", "time": 1, "levels": levels}})
+    with pytest.raises(BadMessage, match=f"levels is .*{what}.*; allowed is best price first, each price once"):
+        wire.parse_frame(frame, 1)
+
+
 def test_unknown_keys_are_ignored():
     assert wire.parse_frame(frame_of(growthMode="enabled"), 1) == wire.parse_frame(frame_of(), 1)
 
