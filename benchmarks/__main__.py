@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ABOUT = {
     "decision_core": "fills through the decision core",
     "stream_step": "frames as bytes through the stream's decision step",
+    "frame_to_commit": "frames as bytes to decisions committed in Postgres",
     "world_build": "history of the simulated world",
     "leaderboard_parse": "reading the leaderboard file",
     "walk_forward": "180 simulated days decided again",

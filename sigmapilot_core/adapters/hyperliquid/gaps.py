@@ -61,7 +61,8 @@ class _Seen:
         self._order.append(key)
         if len(self._order) > REMEMBERED:
             self._keys.discard(self._order.popleft())
-        self.last_ms = max(self.last_ms, time_ms)
+        if time_ms > self.last_ms:
+            self.last_ms = time_ms
         return True
 
 
@@ -89,6 +90,9 @@ class TradeIntake:
 
     def take(self, trades: Iterable[Trade]) -> Taken:
         """Take one frame."""
+        trades = tuple(trades)
+        if not self._awaiting and trades and all(trade.coin == trades[0].coin for trade in trades):
+            return self._take_live(trades[0].coin, trades)
         by_coin: dict[str, list[Trade]] = {}
         for trade in trades:
             by_coin.setdefault(trade.coin, []).append(trade)
@@ -100,6 +104,14 @@ class TradeIntake:
         fresh = [t for coin, found in by_coin.items() for t in found if self._is_new(coin, t)]
         total = sum(map(len, by_coin.values()))
         return Taken(tuple(fresh), total - len(fresh), is_history, gaps)
+
+    def _take_live(self, coin: str, trades: tuple[Trade, ...]) -> Taken:
+        """A frame of one coin while no replay is awaited: nearly every frame."""
+        seen = self._coins.get(coin)
+        if seen is None:
+            seen = self._coins[coin] = _Seen()
+        fresh = tuple([trade for trade in trades if seen.add((trade.time_ms, trade.tid), trade.time_ms)])
+        return Taken(fresh, len(trades) - len(fresh), is_history=False, gaps=())
 
     def take_fills(self, user: str, fills: Iterable[Fill]) -> tuple[Fill, ...]:
         """The fills of one account's frame that are new."""

@@ -93,7 +93,8 @@ def replayed(entries: Iterable[tuple[str, int, bytes]], connection: str = "journ
 def unseen(intake: TradeIntake, parsed: Message) -> Message:
     """The message without the trades and fills that were seen before."""
     if isinstance(parsed, TradesMessage):
-        return replace(parsed, trades=intake.take(parsed.trades).fresh)
+        fresh = intake.take(parsed.trades).fresh
+        return parsed if fresh == parsed.trades else replace(parsed, trades=fresh)
     if isinstance(parsed, UserFillsMessage):
         return replace(parsed, fills=intake.take_fills(parsed.user, parsed.fills))
     return parsed

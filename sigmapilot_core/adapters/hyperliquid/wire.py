@@ -39,6 +39,7 @@ from sigmapilot_core.adapters.hyperliquid.wire_market import (
     parse_mids,
     parse_trades,
 )
+from sigmapilot_core.adapters.hyperliquid.wire_quick import quick_frame
 
 _HELLO = HELLO.encode()
 _COIN = re.compile(rb'"(?:coin|s)"\s*:\s*"([^"\\]{1,40})"')
@@ -135,6 +136,12 @@ _READERS: dict[str, Callable[[object, int], Message]] = {
 def parse_frame(raw: bytes | str, received_ms: int) -> Message:
     """What a frame says. Unknown channels are `UnknownMessage`; raises `BadMessage`, its field led by the channel."""
     payload = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+    quick = quick_frame(payload, received_ms)
+    return strict_frame(payload, received_ms) if quick is None else quick
+
+
+def strict_frame(payload: bytes, received_ms: int) -> Message:
+    """`parse_frame` field by field: the only judge of what is wrong with a frame."""
     if payload == _HELLO:
         return HelloMessage()
     if payload.strip() in _EMPTY:

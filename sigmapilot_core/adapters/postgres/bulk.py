@@ -1,11 +1,13 @@
 """Bulk writes that skip or update rows already there.
 
-Few rows travel as one array per column in a single INSERT. Many rows are copied into a staging table first: COPY is an
-order of magnitude faster than multi-row INSERT, but a staging table for every small batch would bloat the catalogue.
+Few rows travel as one array per column in a single INSERT. More are copied into a staging table first: COPY is several
+times faster. A connection keeps its staging tables, emptied by every commit: one for every batch would bloat the
+catalogue.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from psycopg import Cursor, sql
 from sqlalchemy.dialects import postgresql
 
 OnConflict = Literal["skip", "update"]
-FEW_ROWS = 2_000
+FEW_ROWS = 100
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -77,18 +79,25 @@ def _copy(
     rows: Iterable[Sequence[Any]],
     conflict: sql.Composable,
 ) -> None:
-    names, staging = _names(columns), sql.Identifier(f"staging_{table.name}")
-    target = sql.Identifier(table.name)
-    cursor.execute(sql.SQL("DROP TABLE IF EXISTS pg_temp.{}").format(staging))
-    cursor.execute(
-        sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(staging, names, target)
-    )
+    names, target = _names(columns), sql.Identifier(table.name)
+    staging = sql.Identifier("pg_temp", _staging_name(table, columns))
+    cursor.execute("SELECT to_regclass(%s)", [staging.as_string(cursor)])
+    if cursor.fetchone() == (None,):
+        create = "CREATE TEMP TABLE {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA"
+        cursor.execute(sql.SQL(create).format(staging, names, target))
+    else:
+        cursor.execute(sql.SQL("TRUNCATE {}").format(staging))
     with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(staging, names)) as copy:
         for row in rows:
             copy.write_row(row)
     cursor.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT {}").format(target, names, names, staging, conflict)
     )
+
+
+def _staging_name(table: sa.Table, columns: Sequence[str]) -> str:
+    """One staging table for each list of columns, within the length of a name."""
+    return f"staging_{table.name[:30]}_{hashlib.sha256(','.join(columns).encode()).hexdigest()[:12]}"
 
 
 def _names(columns: Sequence[str]) -> sql.Composable:

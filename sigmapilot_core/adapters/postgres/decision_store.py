@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,83 +49,106 @@ def append_decisions(connection: sa.Connection, made: Sequence[MadeDecision]) ->
     if not made:
         return []
     ensure_between(connection, min(m.decision.decided_at_ms for m in made), max(m.decision.decided_at_ms for m in made))
-    new: list[str] = []
+    heads = _locked_heads(connection, DECISIONS, {chain.chain_of(item.decision.asset) for item in made})
+    query = sa.select(decision_ids.c.id).where(decision_ids.c.id.in_({item.decision.id for item in made}))
+    known = set(connection.execute(query).scalars())
+    new: list[tuple[MadeDecision, chain.ChainRow]] = []
     for item in made:
-        head = _locked_head(connection, DECISIONS, chain.chain_of(item.decision.asset))
-        if _is_known(connection, item.decision.id):
+        if item.decision.id in known:
             continue
-        row = chain.append(head, item.decision.id, item.decision.to_json())
-        _write(connection, item, row)
-        _move_head(connection, DECISIONS, row)
-        new.append(item.decision.id)
-    return new
+        known.add(item.decision.id)
+        number = chain.chain_of(item.decision.asset)
+        row = chain.append(heads[number], item.decision.id, item.decision.to_json())
+        heads[number] = chain.head_of(row)
+        new.append((item, row))
+    if new:
+        _write(connection, new)
+        _move_heads(connection, DECISIONS, {row.chain: heads[row.chain] for _, row in new}.values())
+    return [item.decision.id for item, _ in new]
 
 
-def _is_known(connection: sa.Connection, decision_id: str) -> bool:
-    query = sa.select(sa.literal(1)).where(decision_ids.c.id == decision_id)
-    return connection.execute(query).first() is not None
-
-
-def _locked_head(connection: sa.Connection, log: str, number: int) -> chain.Head:
-    """The head of a chain, locked until the transaction ends."""
+def _locked_heads(connection: sa.Connection, log: str, numbers: Collection[int]) -> dict[int, chain.Head]:
+    """The heads of chains by number, locked until the transaction ends; always in one order, so that writers wait
+    for one another and never in a circle.
+    """
     table = chain_heads
-    fresh = chain.Head(number)
-    connection.execute(
-        insert(table).values(log=log, chain=number, seq=fresh.seq, row_hash=fresh.row_hash).on_conflict_do_nothing()
+    fresh = [chain.Head(number) for number in sorted(numbers)]
+    rows = [{"log": log, "chain": head.chain, "seq": head.seq, "row_hash": head.row_hash} for head in fresh]
+    connection.execute(insert(table).values(rows).on_conflict_do_nothing())
+    found = connection.execute(
+        sa.select(table.c.chain, table.c.seq, table.c.row_hash)
+        .where(table.c.log == log, table.c.chain.in_(numbers))
+        .order_by(table.c.chain)
+        .with_for_update()
     )
-    row = connection.execute(
-        sa.select(table.c.seq, table.c.row_hash).where(table.c.log == log, table.c.chain == number).with_for_update()
-    ).one()
-    return chain.Head(number, row.seq, row.row_hash)
+    return {row.chain: chain.Head(row.chain, row.seq, row.row_hash) for row in found}
 
 
-def _move_head(connection: sa.Connection, log: str, row: chain.ChainRow) -> None:
+def _move_heads(connection: sa.Connection, log: str, heads: Iterable[chain.Head]) -> None:
     table = chain_heads
     connection.execute(
-        table.update().where(table.c.log == log, table.c.chain == row.chain).values(seq=row.seq, row_hash=row.row_hash)
+        table.update()
+        .where(table.c.log == log, table.c.chain == sa.bindparam("of"))
+        .values(seq=sa.bindparam("to_seq"), row_hash=sa.bindparam("to_hash")),
+        [{"of": head.chain, "to_seq": head.seq, "to_hash": head.row_hash} for head in heads],
     )
 
 
-def _write(connection: sa.Connection, item: MadeDecision, row: chain.ChainRow) -> None:
+def _write(connection: sa.Connection, new: Sequence[tuple[MadeDecision, chain.ChainRow]]) -> None:
+    """One statement a table: the driver sends all rows of one without waiting for answers in between."""
+    ids = [
+        {"id": row.id, "decided_at": at(item.decision.decided_at_ms), "chain": row.chain, "seq": row.seq}
+        for item, row in new
+    ]
+    inputs = [
+        {
+            "decision_id": item.decision.id,
+            "decided_at": at(item.decision.decided_at_ms),
+            "inputs": item.inputs.to_json(),
+        }
+        for item, _ in new
+    ]
+    signals = [
+        signal_row(item.decision, item.latency_ms)
+        for item, _ in new
+        if item.decision.decision_type is DecisionType.SIGNAL
+    ]
+    connection.execute(decision_ids.insert(), ids)
+    connection.execute(decision_logs.insert(), [_log_row(item, row) for item, row in new])
+    connection.execute(decision_inputs.insert(), inputs)
+    if signals:
+        connection.execute(consensus_signals.insert(), signals)
+
+
+def _log_row(item: MadeDecision, row: chain.ChainRow) -> dict[str, Any]:
     decision = item.decision
-    decided_at = at(decision.decided_at_ms)
-    connection.execute(
-        decision_ids.insert().values(id=decision.id, decided_at=decided_at, chain=row.chain, seq=row.seq)
-    )
-    connection.execute(
-        decision_logs.insert().values(
-            id=decision.id,
-            decided_at=decided_at,
-            symbol=decision.asset,
-            direction=decision.direction.value,
-            decision_type=decision.decision_type.value,
-            trader_count=decision.trader_count,
-            agreeing_count=decision.agreeing_count,
-            agreement_pct=decision.agreement_pct,
-            effective_k=decision.effective_k,
-            avg_confidence=decision.ev.p_win if decision.ev else None,
-            ev_estimate=decision.ev.net_r if decision.ev else None,
-            price_at_decision=decision.mid,
-            gates=shown_checks(decision.gates),
-            risk_checks=shown_checks(decision.risk_checks),
-            reasoning=decision.reasoning,
-            record=row.record,
-            decision_key=item.key,
-            snapshot_version=decision.snapshot_version,
-            settings_hash=decision.settings_hash,
-            mode=decision.mode,
-            chain=row.chain,
-            seq=row.seq,
-            prev_hash=row.prev_hash,
-            row_hash=row.row_hash,
-            latency_ms=item.latency_ms,
-        )
-    )
-    connection.execute(
-        decision_inputs.insert().values(decision_id=decision.id, decided_at=decided_at, inputs=item.inputs.to_json())
-    )
-    if decision.decision_type is DecisionType.SIGNAL:
-        connection.execute(consensus_signals.insert().values(**signal_row(decision, item.latency_ms)))
+    return {
+        "id": decision.id,
+        "decided_at": at(decision.decided_at_ms),
+        "symbol": decision.asset,
+        "direction": decision.direction.value,
+        "decision_type": decision.decision_type.value,
+        "trader_count": decision.trader_count,
+        "agreeing_count": decision.agreeing_count,
+        "agreement_pct": decision.agreement_pct,
+        "effective_k": decision.effective_k,
+        "avg_confidence": decision.ev.p_win if decision.ev else None,
+        "ev_estimate": decision.ev.net_r if decision.ev else None,
+        "price_at_decision": decision.mid,
+        "gates": shown_checks(decision.gates),
+        "risk_checks": shown_checks(decision.risk_checks),
+        "reasoning": decision.reasoning,
+        "record": row.record,
+        "decision_key": item.key,
+        "snapshot_version": decision.snapshot_version,
+        "settings_hash": decision.settings_hash,
+        "mode": decision.mode,
+        "chain": row.chain,
+        "seq": row.seq,
+        "prev_hash": row.prev_hash,
+        "row_hash": row.row_hash,
+        "latency_ms": item.latency_ms,
+    }
 
 
 def shown_checks(results: Sequence[Any]) -> str:
@@ -227,13 +250,14 @@ def append_outcomes(connection: sa.Connection, outcomes: Sequence[Outcome]) -> l
     """Append outcomes that are not stored yet and project them onto the decision; returns the new ids."""
     new: list[str] = []
     for outcome in outcomes:
-        head = _locked_head(connection, OUTCOMES, chain.chain_of(outcome.coin))
+        number = chain.chain_of(outcome.coin)
+        head = _locked_heads(connection, OUTCOMES, {number})[number]
         known = sa.select(sa.literal(1)).where(ticket_outcomes.c.ticket_id == outcome.decision_id)
         if connection.execute(known).first() is not None:
             continue
         row = chain.append(head, outcome.decision_id, canonical_json(outcome))
         _write_outcome(connection, outcome, row)
-        _move_head(connection, OUTCOMES, row)
+        _move_heads(connection, OUTCOMES, [chain.head_of(row)])
         new.append(outcome.decision_id)
     return new
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from sigmapilot_core.domain.canonical import field_names
 from sigmapilot_core.domain.events import Direction, Source
 from sigmapilot_core.domain.traders.episode import OpenEpisode
 from sigmapilot_core.domain.traders.episodes import EpisodeState
@@ -21,8 +21,8 @@ _DECIMALS = frozenset(
 def dump_state(state: EpisodeState) -> dict[str, Any]:
     """A dictionary of strings, numbers, booleans and None that JSON can carry."""
     return {
-        "ledger": _plain(dataclasses.asdict(state.ledger)),
-        "open": None if state.open is None else _plain(dataclasses.asdict(state.open)),
+        "ledger": _plain(state.ledger),
+        "open": None if state.open is None else _plain(state.open),
         "is_ignored": state.is_ignored,
     }
 
@@ -37,8 +37,10 @@ def load_state(data: dict[str, Any]) -> EpisodeState:
     )
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, (Decimal, StrEnum)) else value for name, value in values.items()}
+def _plain(state: LedgerState | OpenEpisode) -> dict[str, Any]:
+    kind: type = type(state)
+    held = [(name, getattr(state, name)) for name in field_names(kind)]
+    return {name: str(value) if isinstance(value, (Decimal, StrEnum)) else value for name, value in held}
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
