@@ -9,6 +9,7 @@ from sigmapilot_assets.composition import platform_from_settings
 from sigmapilot_assets.core.episodes import episodes
 from sigmapilot_assets.core.filters import trader_filters_asset
 from sigmapilot_assets.external import external_assets
+from sigmapilot_assets.model.calibration import calibration
 from sigmapilot_assets.model.correlations import correlations
 from sigmapilot_assets.model.costs import costs
 from sigmapilot_assets.model.pool import pool
@@ -41,6 +42,7 @@ PYTHON_ASSETS = [
     correlations,
     volatility,
     costs,
+    calibration,
     snapshot,
     completeness,
     filters_asof,

@@ -13,6 +13,7 @@ CORRELATIONS = dg.AssetSelection.assets("model_traders__correlations")
 POOL = dg.AssetSelection.assets(
     "raw_hyperliquid__fills_history", "core_traders__filters", "core_traders__episodes", "model_traders__pool"
 )
+CALIBRATION = dg.AssetSelection.assets("model_decisions__calibration")
 COMPLETENESS = dg.AssetSelection.assets("report_feed__completeness")
 PAST_DAYS = dg.AssetSelection.assets("core_traders__filters_asof", "model_traders__pool_asof")
 LEADERBOARD = dg.AssetSelection.assets("raw_hyperliquid__leaderboard")
@@ -39,6 +40,9 @@ update_posteriors = _job("update_posteriors", POSTERIORS | SNAPSHOT, "Posteriors
 measure_completeness = _job(
     "measure_completeness", COMPLETENESS, "Fills of a drawn sample of traders against what the feed stored."
 )
+fit_calibration = _job(
+    "fit_calibration", CALIBRATION | SNAPSHOT, "Both calibration maps from the outcomes known by now, snapshot."
+)
 publish_snapshot = _job("publish_snapshot", SNAPSHOT, "The snapshot alone, of what is stored now.")
 evaluate_past_day = _job(
     "evaluate_past_day", PAST_DAYS, "One past day from what was known when it ended; a partition a day."
@@ -58,6 +62,7 @@ all_jobs = [
     update_posteriors,
     measure_completeness,
     audit_logs,
+    fit_calibration,
     publish_snapshot,
     evaluate_past_day,
 ]

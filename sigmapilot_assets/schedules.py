@@ -53,6 +53,7 @@ all_schedules = [
     _schedule("leaderboard_daily", jobs.refresh_leaderboard, "30 0 * * *", "Leaderboard at 00:30 UTC."),
     _schedule("pool_daily", jobs.refresh_alpha_pool, "45 0 * * *", "Pool, correlations and snapshot after it."),
     volatility_every_5_minutes,
+    _schedule("calibration_daily", jobs.fit_calibration, "15 0 * * *", "Calibration maps of yesterday's outcomes."),
     _schedule(
         "audit_nightly", jobs.audit_logs, "20 1 * * *", "Decisions made again and hash chains walked, 01:20 UTC."
     ),

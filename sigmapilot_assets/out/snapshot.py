@@ -12,6 +12,7 @@ from sigmapilot_core.adapters.postgres import (
     leaderboard_store,
     market_store,
     pinned_store,
+    science_store,
     snapshot_store,
     trader_store,
 )
@@ -53,6 +54,7 @@ BEHIND_FAST = ("raw_hyperliquid__market", "raw_hyperliquid__candles", "model_mar
         "model_traders__correlations",
         "model_market__volatility",
         "model_market__costs",
+        "model_decisions__calibration",
     ],
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=15)),
     check_specs=[dg.AssetCheckSpec("pool_can_reach_consensus", asset="out_stream__snapshot")],
@@ -141,6 +143,7 @@ def _slow(connection: sa.Connection, platform: Platform) -> SlowPart:
         pool=_members(connection, members, performance, selection["selection_version"], platform),
         rho0=default_rho(of_pool, platform.params.correlation).value,
         pairs=tuple(pair for pair in of_pool if pair.rho is not None or pair.phi_common is not None),
+        calibration=science_store.newest_maps(connection),
         n_outcomes=connection.execute(sa.select(sa.func.count()).select_from(ticket_outcomes)).scalar_one(),
         hold_hours=_hold_hours(connection, platform),
         tracked=tuple(sorted(tracked)),

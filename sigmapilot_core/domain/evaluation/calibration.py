@@ -118,3 +118,47 @@ def score_probability(p: ArrayLike, won: ArrayLike, bins: int = 10) -> Probabili
         base=share * (1 - share),
         curve=curve,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One outcome beside what its decision had estimated: raw, and through the maps in force then."""
+
+    closed_ms: int
+    p_raw: float
+    p_win: float
+    win_r: float
+    loss_r: float
+    estimated_r: float
+    gross_r: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """One nightly fit. The scores are of what was said before each outcome was known, so they are out of sample:
+    `raw` of the pooled probability, `mapped` of what the maps in force made of it."""
+
+    maps: CalibrationMaps
+    n_outcomes: int
+    mean_gap_r: float | None
+    raw: ProbabilityScore | None
+    mapped: ProbabilityScore | None
+
+
+def calibrate(closed: Sequence[Closed], params: ProbabilityParams, known_until_ms: int) -> CalibrationReport:
+    """Fit the maps on the outcomes known at an instant and score what had been said of them."""
+    known = [one for one in closed if one.closed_ms < known_until_ms]
+    estimates = [Estimate(one.closed_ms, one.p_raw, one.win_r, one.loss_r, one.gross_r) for one in known]
+    won = [one.gross_r > 0 for one in known]
+    return CalibrationReport(
+        maps=fit_maps(estimates, params, known_until_ms),
+        n_outcomes=len(known),
+        mean_gap_r=float(np.mean([one.gross_r - one.estimated_r for one in known])) if known else None,
+        raw=score_probability(_inside([one.p_raw for one in known]), won),
+        mapped=score_probability(_inside([one.p_win for one in known]), won),
+    )
+
+
+def _inside(p: Sequence[float]) -> Floats:
+    """A mapped probability may be 0 or 1, whose log score is infinite."""
+    return np.clip(np.asarray(p, dtype=np.float64), 1e-6, 1 - 1e-6)

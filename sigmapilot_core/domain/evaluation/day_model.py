@@ -158,11 +158,15 @@ class Learner:
         majors = [c for c, name in enumerate(self.record.coins) if name in MAJORS]
         return TraderFacts(per_day, is_master, bool(np.isin(fills["coin"], majors).any()))
 
+    def select(self, standing: Standing, score: Score | None = None) -> Selection:
+        """Draw the pool of the day, or rank it by `score`."""
+        date = dt.datetime.fromtimestamp(standing.as_of_ms / 1000, dt.UTC).date()
+        return choose_pool(standing.candidates, date, SELECTION_VERSION, self.params.bandit, score)
+
     def model(self, standing: Standing, score: Score | None = None) -> DayModel:
         """Draw the pool of the day and measure what the decisions on it need."""
         as_of_ms = standing.as_of_ms
-        date = dt.datetime.fromtimestamp(as_of_ms / 1000, dt.UTC).date()
-        selection = choose_pool(standing.candidates, date, SELECTION_VERSION, self.params.bandit, score)
+        selection = self.select(standing, score)
         pool = tuple(self._index[drawn.address] for drawn in selection.pool)
         pairs = self.correlate(pool, as_of_ms)
         table = standing.learning

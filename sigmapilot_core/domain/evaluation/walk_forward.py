@@ -94,19 +94,22 @@ def walk(
     rank: Score | None = None,
     fits_maps: bool = True,
     only_tests: bool = False,
+    until_ms: int | None = None,
     progress: Progress | None = None,
 ) -> Walk:
     """Decide every day from `learn_days` on, each with the snapshot of its start and the maps of its fold.
 
-    `rank` replaces Thompson's draws. `only_tests` leaves the fitting days out: the maps are then identities. Days
-    without a leaderboard have no decisions.
+    `rank` replaces Thompson's draws. `only_tests` leaves the fitting days out: the maps are then identities. `until_ms`
+    ends the tests earlier than the record, whose rest then only tells how decisions ended. Days without a leaderboard
+    have no decisions, nor have the days of the first gap.
     """
     rules = rules or FoldRules()
     record = learner.record
-    folds = folds_of(record.start_ms, record.end_ms, rules)
+    folds = folds_of(record.start_ms, min(record.end_ms, until_ms or record.end_ms), rules)
     replay = Replay(record, learner.market, params)
-    lead_in = folds[0].start_ms - (0 if only_tests else (rules.warm_up_days - rules.learn_days) * DAY_MS)
-    days: list[tuple[Fold | None, int]] = [(None, day) for day in range(lead_in, folds[0].start_ms, DAY_MS)]
+    first = folds[0].fit_until_ms
+    lead_in = first - (0 if only_tests else (rules.warm_up_days - rules.learn_days - rules.gap_days) * DAY_MS)
+    days: list[tuple[Fold | None, int]] = [(None, day) for day in range(lead_in, first, DAY_MS)]
     days += [(fold, day) for fold in folds for day in range(fold.start_ms, fold.end_ms, DAY_MS)]
     judged: list[Judged] = []
     models: dict[int, DayModel] = {}

@@ -399,6 +399,14 @@ model_snapshots = sa.Table(
     unknown("dagster_run_id", Text),
 )
 
+science_reports = sa.Table(
+    "science_reports",
+    metadata,
+    key("kind", Text),  # calibration | walk_forward | truth
+    key("computed_at", Time),
+    column("content", Text),  # JSON
+)
+
 # one comparison of sampled traders' fills with the venue: the window [from_ms, to_ms), who was drawn and with which key
 completeness_samples = sa.Table(
     "completeness_samples",
