@@ -20,6 +20,7 @@ from sigmapilot_cli.options import ModeOption, settings_of_running
 if TYPE_CHECKING:
     from sigmapilot_core.domain.evaluation.record import VenueRecord
     from sigmapilot_core.domain.evaluation.summary import Evaluation
+    from sigmapilot_core.domain.params import Params
 
 DEFAULT_END = date(2026, 1, 1)
 DEFAULT_DAYS = 180
@@ -34,6 +35,8 @@ def evaluate(
         bool, typer.Option("--compare/--no-compare", help="Other pools through the same decisions.")
     ] = True,
     out: Annotated[Path | None, typer.Option("--json", help="Also write the whole report to this file.")] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Ask the truth of simulated worlds instead.")] = False,
+    worlds: Annotated[int, typer.Option(min=1, help="With --truth: how many, from the seed of --world on.")] = 10,
     mode: ModeOption = None,
 ) -> None:
     """Walk forward over past days: what the rules would have decided and earned, fold by fold, beside the baselines."""
@@ -43,6 +46,9 @@ def evaluate(
 
     settings = settings_of_running(mode)
     params = settings.params
+    if truth:
+        _ask_truth(1 if world is None else world, worlds, traders, params, out)
+        return
     if world is None:
         raise CommandError("give --world SEED: stored history is not read yet")
     record = _simulated(world, *_span(since, until), traders)
@@ -55,6 +61,16 @@ def evaluate(
     print_evaluation(found)
     if out is not None:
         out.write_text(json.dumps(asdict(found), default=str, indent=1) + "\n")
+
+
+def _ask_truth(first: int, worlds: int, traders: int, params: Params, out: Path | None) -> None:
+    from sigmapilot_cli.evaluate_truth import as_tree, asked_worlds, print_truth
+
+    with Progress(transient=True) as progress:
+        found = asked_worlds(range(first, first + worlds), traders, DEFAULT_END, params, _shown(progress, "worlds"))
+    print_truth(found)
+    if out is not None:
+        out.write_text(json.dumps(as_tree(found), indent=1) + "\n")
 
 
 def _span(since: datetime | None, until: datetime | None) -> tuple[date, int]:
@@ -82,8 +98,8 @@ def _or_say_why(run: Callable[[], Evaluation]) -> Evaluation:
         raise CommandError(str(error)) from error
 
 
-def _shown(shown: Progress) -> Callable[[int, int], None]:
-    task = shown.add_task("days", total=None)
+def _shown(shown: Progress, what: str = "days") -> Callable[[int, int], None]:
+    task = shown.add_task(what, total=None)
 
     def step(done: int, total: int) -> None:
         shown.update(task, completed=done, total=total)

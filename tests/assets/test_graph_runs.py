@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 import pytest
 import sqlalchemy as sa
@@ -9,11 +11,15 @@ import sqlalchemy as sa
 from sigmapilot_assets import jobs
 from sigmapilot_assets.definitions import build
 from sigmapilot_assets.model.pool import bandit_rules
+from sigmapilot_assets.out.snapshot import build as build_snapshot
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.sensors import deferred_snapshot
 from sigmapilot_core.adapters.clock import FeedClock
-from sigmapilot_core.adapters.postgres import snapshot_store
+from sigmapilot_core.adapters.postgres import science_store, snapshot_store
 from sigmapilot_core.adapters.postgres.schema import model
+from sigmapilot_core.adapters.postgres.science_store import Report
+from sigmapilot_core.domain.canonical import canonical_json
+from sigmapilot_core.domain.evaluation.calibration import Closed, calibrate
 from sigmapilot_core.domain.params import BanditParams
 
 from .asset_venue import NOW_MS, FakeVenue, address
@@ -195,3 +201,14 @@ def test_a_limit_that_is_not_allowed_is_one_sentence(wanted: str) -> None:
 def test_a_run_may_ask_for_another_number_of_slots() -> None:
     assert bandit_rules(BanditParams(), {"sigmapilot/limit": "20"}).pool_size == 20
     assert bandit_rules(BanditParams(), {}).pool_size == 50
+
+
+def test_the_snapshot_carries_the_maps_of_the_newest_fit(platform: Platform, instance: dg.DagsterInstance) -> None:
+    run_python_assets(platform, instance)
+    said = [Closed(i, 0.9, 0.9, 1.2, 0.8, 1.0, 2.0 if i % 2 else -1.0) for i in range(300)]
+    fitted = calibrate(said, platform.params.probability, known_until_ms=NOW_MS)
+    later = datetime.fromtimestamp(NOW_MS / 1000, UTC) + timedelta(hours=1)
+    with platform.engine.begin() as connection:
+        assert snapshot_store.read_snapshot(connection, 1).slow.calibration.probability.is_identity
+        science_store.store_report(connection, Report(science_store.CALIBRATION, later, canonical_json(fitted)))
+        assert build_snapshot(connection, platform).slow.calibration == fitted.maps

@@ -27,6 +27,8 @@ class Interval:
     def __str__(self) -> str:
         if self.value is None:
             return "unknown (0)"
+        if self.low is None or self.high is None:
+            return f"{self.value:+.3f} ({self.n:,}, no interval)"
         return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}] ({self.n:,})"
 
 
