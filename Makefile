@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # full length by hand; continuous integration runs minutes
 SOAK_MINUTES ?= 30
+FILLS ?= 24000
+KILLS ?= 4
 
-.PHONY: setup demo live test check lint types bench soak browser kafka realdata slow e2e lock clean audit
+.PHONY: setup demo live test check lint types bench soak browser kafka kafka-full realdata slow e2e lock clean audit
 
 setup: $(STAMP)
 
@@ -49,8 +51,12 @@ realdata: setup
 browser: setup
 	$(BIN)/pytest -m browser --timeout 300
 
+# a real broker from Maven's artifacts; FILLS and KILLS say how much flows and how often a worker is killed meanwhile
 kafka: setup
-	$(BIN)/pytest -m kafka --timeout 600
+	$(BIN)/pytest -m kafka --timeout 600 --kafka-fills $(FILLS) --kafka-kills $(KILLS)
+
+kafka-full: setup
+	$(BIN)/pytest -m kafka --timeout 5400 --kafka-fills 300000 --kafka-kills 50
 
 soak: setup
 	$(BIN)/pytest -m soak --timeout 7200 --soak-minutes $(SOAK_MINUTES)

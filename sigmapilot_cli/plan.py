@@ -25,15 +25,16 @@ _MODULE = (sys.executable, "-m")
 
 
 def full_plan(settings: Settings, token: SecretStr) -> Plan:
-    """Every part of one mode: Postgres (unless external), databases, emulator (unless a real venue), stream, API,
-    Dagster's code server, daemon and webserver, status page."""
+    """Every part of one mode: Postgres (unless external), databases, emulator (unless a real venue), stream (with its
+    workers where there is a broker), API, Dagster's code server, daemon and webserver, status page."""
     plan: Plan = []
     if not settings.database_is_external:
         plan.append(postgres(settings))
     plan.append(Step("databases", lambda: prepare_databases(settings)))
     if settings.mode.emulated:
         plan.append(emulator(settings, token))
-    return [*plan, stream(settings, token), api(settings, token), *dagster(settings), page(settings)]
+    deciding = [stream(settings, token), *workers(settings)]
+    return [*plan, *deciding, api(settings, token), *dagster(settings), page(settings)]
 
 
 def postgres(settings: Settings) -> ProcessSpec:
@@ -78,6 +79,28 @@ def stream(settings: Settings, token: SecretStr) -> ProcessSpec:
         name="stream",
         argv=(*_MODULE, "sigmapilot_stream"),
         env=child_environment(settings, api_token=token if settings.mode.emulated else None),
+        cwd=settings.mode_dir,
+        ready=HttpReady(f"http://127.0.0.1:{port}/healthz"),
+        ports=(port,),
+        stop_timeout_s=30,
+        awaited=False,
+    )
+
+
+def workers(settings: Settings) -> list[ProcessSpec]:
+    """With a broker the stream only hears and executes, and these decide; none without."""
+    if settings.broker_url is None:
+        return []
+    return [worker(settings, number) for number in range(1, settings.stream_workers + 1)]
+
+
+def worker(settings: Settings, number: int) -> ProcessSpec:
+    """One worker of the stream. It gives its partitions up before it exits."""
+    port = settings.ports.worker_metrics(number)
+    return ProcessSpec(
+        name=f"worker-{number}",
+        argv=(*_MODULE, "sigmapilot_stream", "worker", str(number)),
+        env=child_environment(settings),
         cwd=settings.mode_dir,
         ready=HttpReady(f"http://127.0.0.1:{port}/healthz"),
         ports=(port,),

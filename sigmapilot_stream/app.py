@@ -22,6 +22,7 @@ class LocalBoot(BootStrategy):
 
 def local_app(data_dir: Path) -> faust.App:
     """An application whose agents read channels of this process."""
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         "sigmapilot",
         broker=_UNUSED_BROKER,

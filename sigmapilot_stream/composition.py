@@ -36,7 +36,7 @@ from sigmapilot_core.domain.execution.desk import PaperDesk
 from sigmapilot_core.domain.venue import AssetSpec
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.executor import Executor
-from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.inputs import Submits
 from sigmapilot_stream.records import ReportRecord
 
 PARTITION = "0"
@@ -154,7 +154,7 @@ async def report_ready(settings: Settings) -> bool:
     return True
 
 
-def executor_of(world: Outside, inputs: Inputs, publish: Callable[[ReportRecord], Awaitable[object]]) -> Executor:
+def executor_of(world: Outside, inputs: Submits, publish: Callable[[ReportRecord], Awaitable[object]]) -> Executor:
     """The paper account as it was left; it claims the database for this mode and says how it trades."""
     params, now_ms = world.settings.params, world.clock.now_ms()
     limits = {

@@ -20,16 +20,17 @@ from sigmapilot_core.domain.execution.desk import DeskOutput, OrderReport, Paper
 from sigmapilot_core.domain.execution.paper import Leg, Stage, TripSignal
 from sigmapilot_core.domain.params import Params
 from sigmapilot_core.domain.risk import kill_switch, steps
-from sigmapilot_core.domain.risk.governor import check_kill_switch
+from sigmapilot_core.domain.risk.governor import check_kill_switch, check_portfolio
 from sigmapilot_core.domain.risk.kill_switch import SwitchAnswer, SwitchRequest
 from sigmapilot_core.domain.risk.state import KillSwitch, RiskAccount, RiskState
 from sigmapilot_stream.decode import ACCOUNT, HELD
-from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.inputs import Submits
 from sigmapilot_stream.records import IntentRecord, ReportRecord, SignalRecord
 from sigmapilot_stream.retrying import until_written
 
 ACCOUNT_EVERY_MS = 5_000
 EQUITY_EVERY_MS = 60_000
+LATEST_ENTRY_MS = 10_000
 LATE = "the process ended between decision and order; the entry is not made late"
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ class Executor:
         desk: PaperDesk,
         risk: RiskState,
         params: Params,
-        inputs: Inputs,
+        inputs: Submits,
         publish: Callable[[ReportRecord], Awaitable[object]],
         metrics: Metrics,
     ) -> None:
@@ -63,6 +64,9 @@ class Executor:
         # a request of a person and an intent both move the governor's state: one at a time
         self._turn = asyncio.Lock()
         self.handled = 0
+        # called in every transaction of a step, by whoever has a say in whether it may be committed
+        self.within: Callable[[sa.Connection], None] = lambda _: None
+        self._newest_ms = 0
 
     async def handle(self, intent: IntentRecord) -> None:
         """One piece of work. It never waits for the decision step, which may be waiting for this."""
@@ -83,6 +87,7 @@ class Executor:
 
     async def _handle(self, intent: IntentRecord) -> None:
         before = self.risk
+        self._newest_ms = max(self._newest_ms, intent.at_ms)
         found = self._act(intent)
         is_due = intent.at_ms - self._told_ms >= ACCOUNT_EVERY_MS
         if not found and not is_due and intent.kind != "enter":
@@ -111,14 +116,27 @@ class Executor:
         return []
 
     def _enter(self, intent: IntentRecord, signal: SignalRecord) -> list[DeskOutput]:
-        """Enter, unless the kill switch went on between the decision and its order."""
+        """Enter, unless something came between the decision and its order."""
         self.risk = steps.on_signal(self.risk, intent.symbol, intent.at_ms, self._params.risk)
-        check = check_kill_switch(self.risk, self._params.risk, intent.at_ms)
-        if check.verdict is not Verdict.PASS:
-            why = f"the kill switch is {check.detail}"
+        why = self._against_entry(intent, signal)
+        if why is not None:
             return [refused_entry(signal.decision_id, signal.symbol, signal.direction, signal.entry_price,
                                   intent.at_ms, why)]  # fmt: skip
         return self.desk.on_signal(trip_signal(signal), _book(intent), intent.at_ms)
+
+    def _against_entry(self, intent: IntentRecord, signal: SignalRecord) -> str | None:
+        """Why an entry is not made any more: the kill switch went on, its prices are of another moment, or what others
+        entered meanwhile has used up the limits that it was decided with."""
+        switch = check_kill_switch(self.risk, self._params.risk, intent.at_ms)
+        if switch.verdict is not Verdict.PASS:
+            return f"the kill switch is {switch.detail}"
+        late_ms = self._newest_ms - intent.at_ms
+        if late_ms > LATEST_ENTRY_MS:
+            return f"the decision is {late_ms / 1000:.1f} s older than the newest thing known of the account"
+        account = self.desk.account(intent.at_ms)
+        checks = check_portfolio(account, signal.notional_usd, self._params.risk)
+        failed = [check for check in checks if check.verdict is not Verdict.PASS]
+        return "; ".join(f"{check.name}: {check.detail}" for check in failed) or None
 
     def _market(self, intent: IntentRecord) -> list[DeskOutput]:
         out: list[DeskOutput] = []
@@ -156,6 +174,7 @@ class Executor:
         """All of one step; `switch` is the kill switch before it."""
         now_ms = intent.at_ms
         with self._database.begin() as connection:
+            self.within(connection)
             for output in found:
                 if isinstance(output, OrderReport):
                     execution_store.store_order(connection, output, self._figures(intent, output, account))

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from sigmapilot_core.adapters.journal.writer import Entry, JournalWriter
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_stream.records import InputBatch, InputRecord
 
 Send = Callable[[InputBatch], Awaitable[object]]
+
+
+class Submits(Protocol):
+    """Whoever takes inputs, for one partition or for many."""
+
+    @property
+    def sent_seq(self) -> int:
+        """The last input that was sent; of several partitions the sum of theirs."""
+
+    async def submit(self, entries: Sequence[Entry]) -> object:
+        """Journal and send inputs."""
 
 
 class Inputs:

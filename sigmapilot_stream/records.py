@@ -93,7 +93,9 @@ class IntentRecord(msgspec.Struct, frozen=True):
     """Work for the executor of one trading account.
 
     kind `enter` carries a signal with the book it was decided on; `opposite` a consensus against an open position;
-    `market` the book and mark that open positions are checked against; `time` the passing of time.
+    `market` the book and mark that open positions are checked against; `time` the passing of time. `seq` is the input
+    that led to it. Over a broker `source` is the partition it comes from and `order` its place there, ascending: what
+    is told twice is done once.
     """
 
     account: str
@@ -104,6 +106,9 @@ class IntentRecord(msgspec.Struct, frozen=True):
     bids: tuple[tuple[str, str], ...] = ()
     asks: tuple[tuple[str, str], ...] = ()
     mark_px: str | None = None
+    seq: int = -1
+    source: str = ""
+    order: int = -1
 
 
 class ReportRecord(msgspec.Struct, frozen=True):

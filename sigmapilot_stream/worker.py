@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from sigmapilot_core.adapters.hyperliquid.gaps import TradeIntake
@@ -36,7 +36,7 @@ class Worker:
     our own account holds.
     """
 
-    def __init__(self, partition: str, now_ms: Callable[[], int], coins: frozenset[str] | None = None) -> None:
+    def __init__(self, partition: str, now_ms: Callable[[], int], coins: Container[str] | None = None) -> None:
         self.partition = partition
         self.engine = Engine(partition, coins)
         self.snapshot_version: int | None = None
@@ -105,7 +105,8 @@ class Worker:
     def _step(self, event: events.Event, record: InputRecord, effects: Effects, heard: list[outputs.Output]) -> None:
         self._fire_due(event.now_ms, event.seq, effects, heard)
         if isinstance(event, events.TradesReceived):
-            effects.trades += [(trade, event.received_ms) for trade in event.trades]
+            own = self._coins
+            effects.trades += [(t, event.received_ms) for t in event.trades if own is None or t.coin in own]
         try:
             found = self.engine.apply(event)
         except POISON as error:

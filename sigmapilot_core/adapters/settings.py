@@ -79,6 +79,8 @@ class Settings:
     dagster_database_url: SecretStr
     database_is_external: bool
     broker_url: SecretStr | None
+    stream_workers: int
+    stream_partitions: int
     api_token: SecretStr | None
     venue: VenueUrls
     request_weight_per_minute: int
@@ -201,6 +203,8 @@ def _assemble(values: Mapping[str, Any], params: Params, ignored: tuple[str, ...
         dagster_database_url=SecretStr(dagster),
         database_is_external=own("DATABASE_URL") is not None,
         broker_url=SecretStr(broker) if broker else None,
+        stream_workers=own("STREAM_WORKERS"),
+        stream_partitions=int(own("STREAM_PARTITIONS")),
         api_token=SecretStr(token) if token else None,
         venue=_venue(mode, ports, own("VENUE_API_URL"), own("VENUE_WS_URL"), own("LEADERBOARD_URL")),
         request_weight_per_minute=own("REQUEST_WEIGHT_PER_MINUTE") or (_EMULATED_WEIGHT if mode.emulated else _WEIGHT),

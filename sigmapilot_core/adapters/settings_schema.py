@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sigmapilot_core.adapters.settings_rules import Choice, Flag, Number, Pattern, Rule
+from sigmapilot_core.adapters.settings_values import MAX_WORKERS
+from sigmapilot_core.domain.engine.share import PARTITION_COUNTS
 from sigmapilot_core.domain.params import Params
 
 PREFIX = "SIGMAPILOT_"
@@ -80,6 +82,18 @@ INSTALLATION: tuple[Setting, ...] = (
         None,
         "Kafka broker; unset: local channels in one process",
         secret=True,
+    ),
+    Setting(
+        "SIGMAPILOT_STREAM_WORKERS",
+        _whole(1, MAX_WORKERS),
+        2,
+        "workers that `sigmapilot up` starts beside the feed; needs a broker",
+    ),
+    Setting(
+        "SIGMAPILOT_STREAM_PARTITIONS",
+        Choice(tuple(map(str, PARTITION_COUNTS))),
+        "8",
+        "shares the coins are divided into; more workers than shares idle; needs a broker",
     ),
     Setting(
         "SIGMAPILOT_API_TOKEN",

@@ -9,6 +9,10 @@ RUN_HISTORY_DAYS = 14
 """How long Dagster's runs, events and ticks are kept (design 5)."""
 
 
+MAX_WORKERS = 9
+"""Workers of the stream on one machine: each has a port of its own, between the feed's and Dagster's."""
+
+
 class SettingsError(ValueError):
     """One sentence: the variable, its value and what is allowed. The command line answers it with exit code 2."""
 
@@ -49,9 +53,13 @@ class Ports:
     emulator: int = 4110
     stream_metrics: int = 4120
 
+    def worker_metrics(self, number: int) -> int:
+        """Port of a worker of the stream, counted from 1."""
+        return self.stream_metrics + number
+
     @classmethod
     def from_base(cls, base: int) -> Ports:
-        """All ports moved: API base..base+4, emulator +10, stream metrics +20, Dagster +30, status page +31."""
+        """All ports moved: API base..base+4, emulator +10, stream +20, its workers +21..29, Dagster +30, page +31."""
         return cls(base + 30, base + 31, tuple(range(base, base + 5)), base + 10, base + 20)
 
 

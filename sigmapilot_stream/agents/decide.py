@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 import structlog
 
@@ -119,9 +120,9 @@ class Decide:
         """Tell of what is new, in the order of the inputs; a decision that was stored before is not acted on twice."""
         new = [made for made in effects.decisions if made.decision.id in written.decisions]
         moments = [(_seq_of(made), made) for made in new] + list(told)
-        for _, moment in sorted(moments, key=lambda item: item[0]):
+        for seq, moment in sorted(moments, key=lambda item: item[0]):
             if isinstance(moment, IntentRecord):
-                await self._channels.intents(moment)
+                await self._intend(moment, seq)
             else:
                 await self._decided(moment)
         for outcome in effects.outcomes:
@@ -143,11 +144,15 @@ class Decide:
             return
         record = signal_record(decision)
         if decision.decision_type is not DecisionType.SIGNAL:
-            await self._channels.intents(opposite_intent(self._account, record))
+            await self._intend(opposite_intent(self._account, record), _seq_of(made))
             return
         await self._channels.signals(record)
         if self.is_live:
-            await self._channels.intents(signal_intent(self._account, record, made.inputs.book))
+            await self._intend(signal_intent(self._account, record, made.inputs.book), _seq_of(made))
+
+    async def _intend(self, intent: IntentRecord, seq: int) -> None:
+        """Give the executor work, with the input that led to it."""
+        await self._channels.intents(msgspec.structs.replace(intent, seq=seq))
 
     def _note_market(self, record: InputRecord, told: list[Told]) -> None:
         """With each tick: books and marks of coins with an open position, at most twice a second; and the passing of

@@ -19,7 +19,7 @@ from sigmapilot_core.domain.params import MAJORS, MINUTE_MS
 from sigmapilot_core.domain.snapshot import ModelSnapshot
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import TICK
-from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.inputs import Submits
 from sigmapilot_stream.services.vips import Comparison, Finding
 
 TICK_MS = 250
@@ -58,7 +58,7 @@ class FeedService:
     What was received and not yet journalled when it ends counts as missed, like everything until the next start.
     """
 
-    def __init__(self, feed: Feed, clock: Clock, inputs: Inputs, metrics: Metrics, *, is_virtual: bool) -> None:
+    def __init__(self, feed: Feed, clock: Clock, inputs: Submits, metrics: Metrics, *, is_virtual: bool) -> None:
         self.feed = feed
         self.is_virtual = is_virtual
         self.book_coins: frozenset[str] = frozenset()

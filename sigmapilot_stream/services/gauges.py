@@ -8,10 +8,10 @@ from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.domain.engine.coin import CoinState
 from sigmapilot_core.domain.params import DAY_MS, FreshnessParams
 from sigmapilot_core.ports import Clock
-from sigmapilot_stream.agents.decide import Decide
-from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.inputs import Submits
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.snapshots import SnapshotService
+from sigmapilot_stream.views import DecideView
 
 SNAPSHOT_LIMIT_S = 3600.0
 SET_ASIDE = ("duplicates", "ignored", "malformed", "empty", "unknown", "errors")
@@ -24,8 +24,8 @@ class Gauges:
         self,
         metrics: Metrics,
         clock: Clock,
-        decide: Decide,
-        inputs: Inputs,
+        decide: DecideView,
+        inputs: Submits,
         feed: FeedService,
         snapshots: SnapshotService,
         limiter: Limiter,

@@ -12,15 +12,15 @@ import structlog
 
 from sigmapilot_core.adapters.postgres import stream_store
 from sigmapilot_core.domain.consensus.inputs import MAX_CLOCK_OFFSET_S
-from sigmapilot_core.domain.engine.coin import CoinState
 from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
-from sigmapilot_stream.agents.decide import Decide
 from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
+from sigmapilot_stream.services.asset_rows import asset_row
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import SNAPSHOT_LIMIT_S, Gauges
 from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
+from sigmapilot_stream.views import DecideView
 
 EVERY_S = 1.0
 HEARTBEAT_LIMIT_S = 15.0
@@ -39,7 +39,7 @@ class HealthService:
         self,
         database: sa.Engine,
         clock: Clock,
-        decide: Decide,
+        decide: DecideView,
         feed: FeedService,
         snapshots: SnapshotService,
         gauges: Gauges,
@@ -148,31 +148,8 @@ class HealthService:
 
     def _assets(self) -> dict[str, Row]:
         coins = self._decide.worker.engine.coins
-        return {coin: self._asset(coins[coin]) for coin in sorted(self._feed.book_coins) if coin in coins}
-
-    def _asset(self, state: CoinState) -> Row:
-        longs, shorts = state.vote_set.heads()
-        book, regime, volatility = state.book, state.figures.regime, state.figures.volatility
-        book_age = self._age("book", None if book is None else book.received_ms, self._limits.book_s)
-        computed_ms = None if volatility is None else volatility.computed_at_ms
-        return {
-            "mid": None if book is None else book.mid,
-            "book_age_s": book_age["age_s"],
-            "votes": {"long": longs, "short": shorts},
-            "regime": None if regime is None else regime.regime.value,
-            "stop_fraction": state.stop_fraction,
-            "unknown_reason": state.unknown_reason,
-            "inputs": [
-                book_age,
-                self._age("feed", state.feed_last_frame_ms, self._limits.feed_s),
-                self._age("volatility", computed_ms, self._limits.volatility_computed_s),
-            ],
-        }
-
-    def _age(self, name: str, at_ms: int | None, limit_s: float) -> Row:
-        age = None if at_ms is None else max(0.0, (self._clock.now_ms() - at_ms) / 1000)
-        verdict = "unknown" if age is None else "pass" if age <= limit_s else "fail"
-        return {"name": name, "age_s": age, "limit_s": limit_s, "verdict": verdict}
+        now = self._clock.now_ms()
+        return {c: asset_row(coins[c], now, self._limits) for c in sorted(self._feed.book_coins) if c in coins}
 
 
 def _row(value: Any, at_ms: int | None, limit_s: float | None, detail: str) -> Row:

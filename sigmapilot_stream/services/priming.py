@@ -14,11 +14,11 @@ from sigmapilot_core.adapters.hyperliquid.errors import BadMessage, VenueError
 from sigmapilot_core.adapters.hyperliquid.limiter import Limiter, Priority
 from sigmapilot_core.adapters.hyperliquid.rest import Info
 from sigmapilot_core.adapters.metrics import Metrics
-from sigmapilot_core.domain.engine.engine import Engine
 from sigmapilot_core.domain.engine.priming import RECONCILE_DELAY_MS
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import LOST, PRIMED, RECONCILED, primed_payload
-from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.inputs import Submits
+from sigmapilot_stream.views import EngineView
 
 AT_ONCE = 8
 SAMPLE = 4
@@ -61,9 +61,9 @@ class PrimingService:
     def __init__(
         self,
         info: Info,
-        engine: Engine,
+        engine: EngineView,
         clock: Clock,
-        inputs: Inputs,
+        inputs: Submits,
         *,
         rolling_s: float | None,
         budget: Limiter | None = None,

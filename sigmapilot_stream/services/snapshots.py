@@ -12,7 +12,7 @@ from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.domain.snapshot import ModelSnapshot, to_json
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import SNAPSHOT
-from sigmapilot_stream.inputs import Inputs
+from sigmapilot_stream.inputs import Submits
 from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
 
 POLL_S = 1.0
@@ -32,7 +32,7 @@ class SnapshotService:
         database: sa.Engine,
         mode: str,
         clock: Clock,
-        inputs: Inputs,
+        inputs: Submits,
         on_new: Callable[[ModelSnapshot], Awaitable[None]],
     ) -> None:
         self._database = database

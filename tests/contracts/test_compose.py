@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import socket
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +18,8 @@ from sigmapilot_cli.errors import CommandError
 from sigmapilot_cli.plan import full_plan, processes
 from sigmapilot_cli.supervisor.spec import HttpReady, LogReady, ProcessSpec, SocketReady
 from sigmapilot_core.adapters.settings import Settings
-from sigmapilot_core.adapters.settings_values import Ports
+from sigmapilot_core.adapters.settings_values import MAX_WORKERS, Ports
+from sigmapilot_stream.kafka import links
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -43,6 +46,7 @@ def settings(part: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / name).write_text(f"{text}\n")
     monkeypatch.setenv("SIGMAPILOT_MODE", "demo")
     monkeypatch.setenv("SIGMAPILOT_HOME", "/data")
+    monkeypatch.setenv("SIGMAPILOT_BROKER_URL", "kafka://kafka:9092")
     for name in ("SIGMAPILOT_DATABASE_URL", "SIGMAPILOT_PORT_BASE", "SIGMAPILOT_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     found = part.settings_of(tmp_path)
@@ -51,13 +55,19 @@ def settings(part: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def plan(settings: Settings) -> dict[str, ProcessSpec]:
+    """The parts by name; of the workers, which are replicas of one container, the first stands for all."""
     assert settings.api_token is not None
-    return {spec.name: spec for spec in processes(full_plan(settings, settings.api_token))}
+    found = {spec.name: spec for spec in processes(full_plan(settings, settings.api_token))}
+    return {name.replace("worker-1", "worker"): spec for name, spec in found.items() if name != "worker-2"}
 
 
 def ports_of_settings() -> set[int]:
     ports = Ports()
     return {ports.dagster, ports.page, *ports.api, ports.emulator, ports.stream_metrics}
+
+
+def worker_ports() -> set[int]:
+    return {Ports().worker_metrics(number) for number in range(1, MAX_WORKERS + 1)}
 
 
 def published(service: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -70,6 +80,34 @@ def test_containers_become_the_parts_of_up(settings: Settings) -> None:
     assert all(service["command"] == [name] for name, service in OURS.items())
 
 
+def test_kafka_is_the_version_that_the_tests_start_and_only_containers_reach_it(settings: Settings) -> None:
+    broker, pom = SERVICES["kafka"], (ROOT / "tests/stream/kafka/pom.xml").read_text()
+    assert broker["image"] == "apache/kafka:" + re.findall(r"<kafka.version>(.+)</kafka.version>", pom)[0]
+    assert "ports" not in broker
+    assert broker["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://kafka:9092"
+    assert int(broker["environment"]["KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS"]) <= links.SESSION_TIMEOUT_MS
+    for name in ("stream", "worker"):
+        assert OURS[name]["environment"]["SIGMAPILOT_BROKER_URL"] == "kafka://kafka:9092", name
+    assert settings.broker_url is not None
+
+
+def test_workers_are_replicas_of_one_service(part: ModuleType, settings: Settings) -> None:
+    assert SERVICES["worker"]["deploy"]["replicas"] == settings.stream_workers
+    assert not {"container_name", "hostname", "ports"} & SERVICES["worker"].keys()
+    assert part.part("worker", settings).argv[-2:] == ("worker", "0")
+
+
+def test_a_worker_is_found_by_the_port_it_took(part: ModuleType, settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        moved = replace(settings, ports=replace(settings.ports, stream_metrics=port - 3))
+        assert part.worker_port(moved) is None
+        assert not part.ask_worker(moved)
+        taken.listen()
+        assert part.worker_port(moved) == port
+
+
 def test_the_emulator_is_of_the_demo_only() -> None:
     assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"emulator"}
     assert SERVICES["emulator"]["profiles"] == ["demo"]
@@ -78,6 +116,9 @@ def test_the_emulator_is_of_the_demo_only() -> None:
 def test_health_checks_ask_what_the_supervisor_asks(settings: Settings) -> None:
     for name, spec in plan(settings).items():
         asked = SERVICES[name]["healthcheck"]["test"][-1]
+        if name == "worker":
+            assert asked == "worker-alive", "each of them has a port of its own"
+            continue
         match spec.ready:
             case HttpReady(url):
                 assert asked == url
@@ -105,7 +146,8 @@ def test_services_wait_for_what_they_need() -> None:
             expected = "service_completed_successfully" if other == "databases" else "service_healthy"
             assert how["condition"] == expected, (name, other)
     assert "postgres" in SERVICES["databases"]["depends_on"]
-    assert all("databases" in OURS[name]["depends_on"] for name in ("stream", "api", "page", "dagster-code"))
+    assert all("databases" in OURS[name]["depends_on"] for name in ("stream", "worker", "api", "page", "dagster-code"))
+    assert all("kafka" in OURS[name]["depends_on"] for name in ("stream", "worker"))
 
 
 def test_every_image_is_pinned_and_ours_has_the_version_of_the_project() -> None:
@@ -131,7 +173,8 @@ def test_ports_are_published_on_loopback_and_are_those_of_the_settings() -> None
 def test_every_published_port_is_forwarded_to_the_parts_loopback() -> None:
     text = (ROOT / "ops" / "docker" / "net.conf").read_text()
     pairs = re.findall(r"server \{ listen net:(\d+); proxy_pass 127\.0\.0\.1:(\d+); \}", text)
-    assert {(int(a), int(b)) for a, b in pairs} == {(port, port) for port in ports_of_settings()}
+    forwarded = ports_of_settings() | worker_ports()
+    assert {(int(a), int(b)) for a, b in pairs} == {(port, port) for port in forwarded}
     assert SERVICES["net"]["hostname"] == "net"
     assert SERVICES["net"]["healthcheck"]["test"][-2:] == ["net", "4100"]
 
@@ -149,7 +192,7 @@ def test_prometheus_and_grafana_ask_names_that_exist() -> None:
     for target in asked:
         name, _, port = target.partition(":")
         assert name in aliases
-        assert int(port) in ports_of_settings()
+        assert int(port) in (worker_ports() if name == "worker" else ports_of_settings())
     sources = yaml.safe_load((ROOT / "ops/grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
     assert {source["url"] for source in sources} == {"http://prometheus:9090"}
 

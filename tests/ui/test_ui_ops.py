@@ -22,6 +22,8 @@ PROMETHEUS = ROOT / "ops" / "prometheus"
 GRAFANA = ROOT / "ops" / "grafana"
 NAME = re.compile(r"\b(?:sigmapilot|decide|sage|hl)_[a-z0-9_]+")
 JOBS = {"sigmapilot_api", "sigmapilot_stream"}
+WORKERS = "sigmapilot_worker"
+"""As many as there are, none without a broker: no rule asks whether one is up."""
 SERIES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 
@@ -107,7 +109,7 @@ def test_every_warning_sign_of_the_runbook_has_an_alert() -> None:
 @pytest.mark.parametrize("name", ["prometheus.yml", "prometheus.compose.yml"])
 def test_prometheus_scrapes_each_process_once(name: str) -> None:
     found = yaml.safe_load((PROMETHEUS / name).read_text())
-    assert {job["job_name"] for job in found["scrape_configs"]} == JOBS
+    assert {job["job_name"] for job in found["scrape_configs"]} == JOBS | {WORKERS}
     assert all((PROMETHEUS / path).exists() for path in found["rule_files"])
     api = next(job for job in found["scrape_configs"] if job["job_name"] == "sigmapilot_api")
     assert api["params"] == {"source": ["api"]}

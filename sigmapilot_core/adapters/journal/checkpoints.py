@@ -125,7 +125,7 @@ class CheckpointStore:
             self.refused += 1
             return None
         try:
-            found = _loaded(zlib.decompress(body), self.code)
+            found = loaded(zlib.decompress(body), self.code)
         except (pickle.UnpicklingError, AttributeError, ImportError, TypeError, ValueError, EOFError):
             found = None
         self.refused += found is None
@@ -168,7 +168,7 @@ class _Reader(pickle.Unpickler):
         return found
 
 
-def _loaded(data: bytes, code: str) -> Checkpoint | None:
+def loaded(data: bytes, code: str) -> Checkpoint | None:
     """The checkpoint, if it was written by this version of the code."""
     source = io.BytesIO(data)
     if _Reader(source).load() != code:

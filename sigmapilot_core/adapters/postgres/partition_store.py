@@ -57,7 +57,10 @@ def advance(connection: sa.Connection, held: Claim, seq: int) -> Claim:
 
     Raises:
         FencedError: the row says otherwise: the transaction must not be committed.
+        ValueError: the input is an earlier one.
     """
+    if seq < held.seq:
+        raise ValueError(f"partition {held.partition} is at {held.seq} and never goes back to {seq}")
     table = stream_progress
     done = connection.execute(
         table.update()
@@ -67,6 +70,18 @@ def advance(connection: sa.Connection, held: Claim, seq: int) -> Claim:
     if done.rowcount != 1:
         raise FencedError(f"partition {held.partition}: epoch {held.epoch} of {held.owner} at {held.seq} is over")
     return Claim(held.partition, held.owner, held.epoch, seq)
+
+
+def hold(connection: sa.Connection, held: Claim) -> None:
+    """Keep others from taking over until the transaction ends.
+
+    Raises:
+        FencedError: somebody has: the transaction must not be committed.
+    """
+    table = stream_progress
+    query = sa.select(table.c.epoch).where(table.c.partition == held.partition).with_for_update()
+    if connection.execute(query).scalar() != held.epoch:
+        raise FencedError(f"{held.partition}: epoch {held.epoch} of {held.owner} is over")
 
 
 def is_committed(connection: sa.Connection, held: Claim, seq: int) -> bool:

@@ -29,8 +29,8 @@ class Share:
         if self.count not in PARTITION_COUNTS or not 0 <= self.index < self.count:
             raise ValueError(f"partition {self.index} of {self.count}; allowed counts are {PARTITION_COUNTS}")
 
-    def __contains__(self, coin: str) -> bool:
-        return partition_of(coin, self.count) == self.index
+    def __contains__(self, coin: object) -> bool:
+        return isinstance(coin, str) and partition_of(coin, self.count) == self.index
 
     @property
     def name(self) -> str:

@@ -67,6 +67,22 @@ def check_entry(state: RiskState, intent: EntryIntent, params: Params, now_ms: i
     )  # fmt: skip
 
 
+def check_portfolio(account: RiskAccount, notional_usd: float, risk: RiskParams) -> tuple[RiskCheck, ...]:
+    """The limits that entries share, against the account at the moment of the order: entries that were decided at the
+    same time in different coins have not seen each other."""
+    return (
+        _concurrency(account, risk),
+        _share_check("leverage", account, notional_usd, risk.max_leverage),
+        _share_check("exposure", account, notional_usd, risk.max_exposure_pct),
+    )
+
+
+def _share_check(name: str, account: RiskAccount, notional_usd: float, limit: float) -> RiskCheck:
+    share = _share_of_equity(account, _sum(account.exposure_usd, notional_usd))
+    detail = f"open and new positions are {_percent(share)} of equity"
+    return _check(name, share, limit, _at_most(limit), detail, "equity is not known")
+
+
 def check_reduction(state: RiskState | None, coin: str) -> RiskCheck:
     """Always passes, whatever the state: nothing may delay or shrink an order that reduces a position (spec 6.2)."""
     return RiskCheck("reduction", Verdict.PASS, None, None, f"orders that reduce {coin} are never held back")

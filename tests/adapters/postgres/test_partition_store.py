@@ -76,6 +76,11 @@ def test_of_two_at_once_the_later_owner_wins_even_while_the_zombie_is_writing(en
         assert partition_store.advance(connection, owner, 10).seq == 10
 
 
+def test_progress_never_goes_back(engine: sa.Engine) -> None:
+    with engine.begin() as connection, pytest.raises(ValueError, match="is at 7 and never goes back to 6"):
+        partition_store.advance(connection, Claim("3-of-4", "a", 1, 7), 6)
+
+
 def test_the_newest_state_is_kept_and_reports_replace_each_other(engine: sa.Engine) -> None:
     held = claim(engine, "a")
     with engine.begin() as connection:

@@ -1,0 +1,117 @@
+"""One of several workers: decides for the partitions it is assigned, and knows neither venue nor account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+import sigmapilot_core
+from sigmapilot_core.adapters.clock import SystemClock
+from sigmapilot_core.adapters.journal.checkpoints import code_version
+from sigmapilot_core.adapters.metrics import Metrics, add_process_metrics
+from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.migrate import require_mode
+from sigmapilot_core.adapters.settings import Settings
+from sigmapilot_core.domain.engine.share import shares
+from sigmapilot_stream import app as faust_app
+from sigmapilot_stream import web
+from sigmapilot_stream.agents.decide import Channels
+from sigmapilot_stream.kafka import links
+from sigmapilot_stream.kafka.groups import ACCOUNT, workers_group
+from sigmapilot_stream.kafka.reports import Reports
+from sigmapilot_stream.kafka.seat import CHECKPOINT_EVERY_S, Place
+from sigmapilot_stream.kafka.seats import Delivery, Seats
+from sigmapilot_stream.observe import Observer
+
+WAITING = 2
+"""Batches that may wait for the agent of a partition."""
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerRole:
+    """Everything of one worker process. `name` is how the group and the database know it."""
+
+    def __init__(
+        self, settings: Settings, name: str, port: int, checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    ) -> None:
+        broker = settings.broker_url
+        assert broker is not None, "a worker without a broker"
+        url = broker.get_secret_value()
+        self.registry = CollectorRegistry()
+        add_process_metrics(self.registry, "hl_stream")
+        metrics, clock = Metrics(self.registry), SystemClock()
+        self._database = create_engine(settings.database_url.get_secret_value())
+        self._port = port
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._producer = links.producer(url, name)
+        self._consumer = links.consumer(url, workers_group(settings), name)
+        self._mode = str(settings.mode)
+        publish = links.Publisher(self._producer)
+        observer = Observer(metrics, settings.params)
+        all_shares = shares(settings.stream_partitions)
+        place = Place(
+            self._database, Channels(publish, publish, publish), observer, ACCOUNT, name, running_code(), clock.now_ms,
+            checkpoint_every_s,
+        )  # fmt: skip
+        self.app = faust_app.local_app(settings.mode_dir / f"faust-{name}")
+        self._channels = [faust_app.local_channel(self.app, WAITING) for _ in all_shares]
+        self.seats = Seats(self._consumer, all_shares, place, self._deliver)
+        self.reports = Reports(self._database, self.seats, name, metrics, clock, settings.params.freshness)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop, then give the partitions up in order. Raises what made an agent fail."""
+        for partition, channel in enumerate(self._channels):
+            faust_app.local_agent(self.app, channel, f"decide-{partition}", self._consume, self._failed)
+        try:
+            await asyncio.to_thread(self._check_mode)
+            await faust_app.start(self.app)
+            async with web.serving(self.reports.missing, self.registry, self._port):
+                await self._producer.start()
+                await self._consumer.start()
+                await self._services(stop)
+                await self.seats.leave()
+        finally:
+            await self._consumer.stop()
+            await self._producer.stop()
+            await faust_app.stop(self.app)
+            self._database.dispose()
+
+    async def _consume(self, stream: Any) -> None:
+        async for delivery in stream:
+            await self.seats.handle(delivery)
+
+    async def _deliver(self, partition: int, delivery: Delivery) -> None:
+        await self._channels[partition].send(value=delivery)
+
+    async def _failed(self, _agent: Any, error: BaseException) -> None:
+        """An agent failed: the process ends and begins anew from what is committed."""
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _services(self, stop: asyncio.Event) -> None:
+        parts: list[Coroutine[Any, Any, Any]] = [self.seats.run(), self.reports.run(), stop.wait()]
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait([*tasks, self._failure], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _check_mode(self) -> None:
+        with self._database.connect() as connection:
+            require_mode(connection, self._mode)
+
+
+def running_code() -> str:
+    """The version of the code that states are written and read by."""
+    core = Path(sigmapilot_core.__file__).parent
+    return code_version(core / "domain", core / "adapters" / "hyperliquid", Path(__file__).parents[1])

@@ -1,0 +1,60 @@
+"""Databases of their own for runs that are compared with each other, and brokers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import kafka_broker
+import pytest
+import sqlalchemy as sa
+
+from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
+from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.server import EmbeddedServer
+
+
+@pytest.fixture
+def new_database(pg_server: EmbeddedServer, pg_template: str) -> Iterator[Callable[[], sa.Engine]]:
+    """Makes migrated databases, dropped at the end."""
+    made: list[tuple[str, sa.Engine]] = []
+
+    def make() -> sa.Engine:
+        url = pg_server.paths.url(f"kafka_{uuid.uuid4().hex}", driver="psycopg")
+        ensure_database(url, template=pg_template)
+        engine = create_engine(url)
+        made.append((url, engine))
+        return engine
+
+    yield make
+    for url, engine in made:
+        engine.dispose()
+        drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The broker's jars; Maven keeps what it fetched in its own folder."""
+    return kafka_broker.jars(tmp_path_factory.mktemp("jars"))
+
+
+@pytest.fixture
+def broker_url(class_path: str, tmp_path: Path) -> Iterator[str]:
+    """A fresh Apache Kafka broker of the test's own."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with kafka_broker.running(folder, class_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def kafka_fills(request: pytest.FixtureRequest) -> int:
+    """How many fills flow."""
+    return int(request.config.getoption("--kafka-fills"))
+
+
+@pytest.fixture(scope="session")
+def kafka_kills(request: pytest.FixtureRequest) -> int:
+    """How often a worker is killed."""
+    return int(request.config.getoption("--kafka-kills"))

@@ -1,0 +1,121 @@
+"""Venue to paper account over a real broker: the feed hears and executes, two workers decide."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from stream_harness import DEADLINE_S, DELAY_MS, outside, publish, rows, settings_of, trade, until, venue
+
+from sigmapilot_core.adapters.clock import FeedClock
+from sigmapilot_core.adapters.emulator.service import Emulator
+from sigmapilot_core.adapters.settings import Settings, load_settings
+from sigmapilot_stream.kafka.feed_role import FeedRole
+from sigmapilot_stream.kafka.worker_role import WorkerRole
+from tests.domain.engine.engine_builders import POOL, T0
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+TARGET = Decimal(52_500)
+PATIENCE_S = 60.0
+
+
+@dataclass
+class System:
+    """A feed and its workers in the test's own loop."""
+
+    feed: FeedRole
+    workers: list[WorkerRole]
+    emulator: Emulator
+    clock: FeedClock
+    tasks: list[asyncio.Task[None]]
+
+    def still_runs(self) -> None:
+        for task in self.tasks:
+            if task.done():
+                task.result()
+                raise AssertionError("a part has ended")
+
+    async def play(self, to_ms: int, step_ms: int = 500) -> None:
+        begin = self.emulator.parts().venue.now_ms
+        for at_ms in (*range(begin + step_ms, T0 + to_ms, step_ms), T0 + to_ms):
+            self.clock.advance_to(at_ms + DELAY_MS)
+            await self.emulator.advance(at_ms)
+            await self.emulator.parts().feed.publisher.wait_for_consumers(DEADLINE_S)
+            await self.settled()
+
+    async def settled(self) -> None:
+        """Until what was sent is decided, by the workers' own reports."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await self.feed.feed.emptied()
+        await until("everything is decided", lambda: self.feed.is_idle or self.has_ended(), PATIENCE_S)
+        self.still_runs()
+
+    def has_ended(self) -> bool:
+        return any(task.done() for task in self.tasks)
+
+
+def settings(home: Path, database_url: str, venue_url: str, broker_url: str) -> Settings:
+    found = settings_of(home, database_url, venue_url)
+    return replace(
+        found,
+        broker_url=load_settings({"SIGMAPILOT_BROKER_URL": broker_url}, environ={}).broker_url,
+        stream_partitions=2,
+    )
+
+
+@asynccontextmanager
+async def system(given: Settings, emulator: Emulator, start_ms: int = T0) -> AsyncIterator[System]:
+    clock = FeedClock(start_ms + DELAY_MS)
+    world = outside(given, clock)
+    feed, stop = FeedRole(world), asyncio.Event()
+    workers = [WorkerRole(given, f"worker-{number}", 0, 1.0) for number in (1, 2)]
+    tasks = [asyncio.create_task(part.run(stop)) for part in (feed, *workers)]
+    found = System(feed, workers, emulator, clock, tasks)
+    try:
+        yield found
+        stop.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await world.close()
+
+
+async def test_votes_become_a_signal_a_paper_fill_and_an_outcome(tmp_path: Path, pg_url: str, broker_url: str) -> None:
+    publish(pg_url)
+    acts = [trade(n, 1_000 * n, user) for n, user in enumerate(POOL[:3], start=1)]
+    other = [trade(20 + n, 1_200 * n, user, coin="ETH", px=Decimal(2_500)) for n, user in enumerate(POOL[:2], start=1)]
+    late = [trade(30, 6_000, POOL[3], coin="ETH", px=Decimal(2_500))]
+    async with venue(*sorted([*acts, *other, *late], key=lambda one: one.time_ms)) as (emulator, url):
+        given = settings(tmp_path, pg_url, url, broker_url)
+        async with system(given, emulator) as live:
+            await until("it is ready", lambda: live.feed.health.was_ready or live.has_ended(), PATIENCE_S)
+            live.still_runs()
+            await live.play(5_000)
+            decided = rows(pg_url, "SELECT symbol, decision_type, agreeing_count FROM decision_logs ORDER BY 1, 3")
+            assert [tuple(row) for row in decided] == [
+                ("BTC", "skip", 1), ("BTC", "skip", 2), ("BTC", "signal", 3), ("ETH", "skip", 1), ("ETH", "skip", 2),
+            ]  # fmt: skip
+            await until("the entry is made", lambda: rows(pg_url, "SELECT 1 FROM live_positions"))
+            (entry,) = rows(pg_url, "SELECT leg, status, fill_price FROM execution_logs")
+            assert tuple(entry) == ("entry", "filled", 50_005.0)
+            partitions = {share for worker in live.workers for share in worker.seats.seats}
+            assert partitions == {0, 1}
+        before = rows(pg_url, "SELECT count(*) FROM fills")
+        async with system(given, emulator, T0 + 5_000) as again:
+            await until("it is ready again", lambda: again.feed.health.was_ready or again.has_ended(), PATIENCE_S)
+            again.still_runs()
+            assert rows(pg_url, "SELECT count(*) FROM fills") == before
+            await again.play(7_000)
+            ((fills,),) = rows(pg_url, "SELECT count(*) FROM fills")
+            assert fills == before[0][0] + 1
+    assert len(rows(pg_url, "SELECT 1 FROM execution_logs WHERE leg = 'entry'")) == 1
+    assert {row.partition for row in rows(pg_url, "SELECT partition FROM stream_partitions")} == {"0-of-2", "1-of-2"}
