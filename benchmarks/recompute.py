@@ -31,7 +31,7 @@ _AT_ONCE = 200
 def decisions_of(load: Load) -> list[MadeDecision]:
     """What the engine decides on the traffic, with the inputs it decided on."""
     engine, made = Engine("0"), list[MadeDecision]()
-    for event in [*opening(load.voters), *trading(load)]:
+    for event in [*opening(load), *trading(load)]:
         for output in engine.apply(event):
             if isinstance(output, DecisionMade):
                 made.append(MadeDecision(output.decision, output.inputs, output.key, 1.0))
@@ -57,7 +57,7 @@ def run() -> list[Figure]:
 
 
 def _store(url: str, made: list[MadeDecision], load: Load) -> None:
-    activated = opening(load.voters)[0]
+    activated = opening(load)[0]
     assert isinstance(activated, SnapshotActivated)
     engine = create_engine(url)
     with engine.begin() as connection:

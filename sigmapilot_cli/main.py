@@ -12,6 +12,7 @@ from sigmapilot_cli.database import db
 from sigmapilot_cli.demo import demo
 from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
 from sigmapilot_cli.evaluate import evaluate
+from sigmapilot_cli.evaluate_recordings import evaluate_recordings
 from sigmapilot_cli.explain import explain, export
 from sigmapilot_cli.kill_switch import kill_switch
 from sigmapilot_cli.pinned import pinned
@@ -28,6 +29,7 @@ cli = typer.Typer(
 )
 for command in (up, demo, down, status, logs, replay, verify, explain, export, evaluate, reset, settings, version):
     cli.command()(command)
+cli.command("evaluate-recordings")(evaluate_recordings)
 cli.add_typer(db, name="db")
 cli.add_typer(kill_switch, name="kill-switch")
 cli.add_typer(pinned, name="pinned")

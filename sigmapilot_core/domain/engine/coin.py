@@ -11,6 +11,7 @@ from sigmapilot_core.domain.consensus.votes import VoteSet, life_ms
 from sigmapilot_core.domain.engine.electorate import Electorate
 from sigmapilot_core.domain.engine.seen import SeenKeys
 from sigmapilot_core.domain.events import Book
+from sigmapilot_core.domain.market.volatility import VolatilitySource
 from sigmapilot_core.domain.params import MAJORS, ConsensusParams
 from sigmapilot_core.domain.snapshot import AssetFigures
 from sigmapilot_core.domain.venue import AssetContext
@@ -92,6 +93,15 @@ class CoinState:
     def feed_last_frame_ms(self) -> int | None:
         """When the connection that carries its trades spoke last; None while none does."""
         return self.connection.last_frame_ms if self.is_heard else None
+
+    @property
+    def episode_stop(self) -> float | None:
+        """The stop that R of an episode opened now is measured in; None where only the last fallback is known: R over a
+        guessed stop is unknown, and is not learnt from.
+        """
+        estimate = self.figures.volatility
+        is_guessed = estimate is None or estimate.source is VolatilitySource.FALLBACK
+        return None if is_guessed else self.stop_fraction
 
     @property
     def funding(self) -> tuple[float | None, int | None]:

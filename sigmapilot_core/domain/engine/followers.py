@@ -186,7 +186,7 @@ class Followers:
             seat.state,
             fill,
             sz_decimals=state.figures.sz_decimals,
-            stop_fraction=state.stop_fraction,
+            stop_fraction=state.episode_stop,
             mark_at=lambda _coin, time_ms: state.mark_near(time_ms),
             params=core.params.episodes,
         )
