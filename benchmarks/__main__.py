@@ -22,6 +22,7 @@ ABOUT = {
     "stream_step": "frames as bytes through the stream's decision step",
     "frame_to_commit": "frames as bytes to decisions committed in Postgres",
     "world_build": "history of the simulated world",
+    "past_days": "past days evaluated from what was known then",
     "leaderboard_parse": "reading the leaderboard file",
     "walk_forward": "180 simulated days decided again",
     "recompute": "decisions made again and verified from the database",

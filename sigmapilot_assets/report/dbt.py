@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from sigmapilot_assets.composition import DBT, dbt_paths
 
@@ -36,7 +36,11 @@ dbt_resource = DbtCliResource(
 )
 
 
-@dbt_assets(manifest=_PATHS.manifest, dagster_dbt_translator=Translator(), name="report_models")
+# several tables come from one asset: a draw, its members and the rows of traders
+_TRANSLATOR = Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+
+
+@dbt_assets(manifest=_PATHS.manifest, dagster_dbt_translator=_TRANSLATOR, name="report_models")
 def report_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """Build and test the models that were asked for."""
     yield from dbt.cli(["build"], context=context, target_path=_PATHS.target).stream()

@@ -26,6 +26,7 @@ from sigmapilot_ui.status_page.panels import (
     outcomes,
     pinned,
     pool,
+    pool_days,
     positions,
     regimes,
     selection,
@@ -129,6 +130,7 @@ def _traders(page: Page) -> None:
     with left:
         _every(30, page.panel(selection.load, selection.show))
         _every(30, page.panel(pinned.load, pinned.show))
+        _every(60, page.panel(pool_days.load, pool_days.show))
     with right:
         threshold = page.params.consensus.min_effective_k
         _every(SLOW_S, page.panel(correlation.load, lambda data: correlation.show(data, threshold)))
