@@ -11,6 +11,8 @@ from sigmapilot_core.adapters.postgres import leaderboard_store as store
 from sigmapilot_core.ports import LeaderboardDownload, LeaderboardUnavailableError
 
 MAX_BAD_SHARE = 0.01
+UNUSABLE_SHARE = 0.5
+"""A leaderboard of which more than this does not parse is another format, and replaces nothing."""
 HISTORY_DAYS = 60
 
 
@@ -65,7 +67,12 @@ def _bad_rows_check(download: LeaderboardDownload) -> dg.AssetCheckResult:
 def _download(platform: Platform, now: datetime) -> LeaderboardDownload:
     """Download, and log a failure before it is raised: the stored rows of the last good day stay as they are."""
     try:
-        return platform.leaderboard.download()
+        found = platform.leaderboard.download()
+        seen = len(found.rows) + found.bad_rows
+        if not found.rows or found.bad_rows > UNUSABLE_SHARE * seen:
+            raise LeaderboardUnavailableError(
+                f"{found.bad_rows} of {seen} rows do not parse ({found.bad_example}); at most half may"
+            )
     except LeaderboardUnavailableError as error:
         with platform.transaction() as connection:
             store.record_download(
@@ -79,6 +86,7 @@ def _download(platform: Platform, now: datetime) -> LeaderboardDownload:
                 error=str(error),
             )
         raise dg.Failure(f"leaderboard: {error}; the last good copy stays in force") from error
+    return found
 
 
 def _record(connection: sa.Connection, now: datetime, download: LeaderboardDownload) -> None:
@@ -100,7 +108,12 @@ def _load_past_days(context: dg.AssetExecutionContext, platform: Platform, now: 
     missing = [day for back in range(HISTORY_DAYS, 0, -1) if (day := now.date() - timedelta(days=back)) not in have]
     for done, day in enumerate(missing, start=1):
         midnight = datetime.combine(day, time(0, 30), UTC)
-        download = platform.leaderboard.download(as_of_ms=int(midnight.timestamp() * 1000))
+        try:
+            download = platform.leaderboard.download(as_of_ms=int(midnight.timestamp() * 1000))
+        except LeaderboardUnavailableError as error:
+            raise dg.Failure(
+                f"leaderboard of {day}: {error}; {done - 1} of {len(missing)} past days are stored, the next goes on"
+            ) from error
         with platform.transaction() as connection:
             store.store_leaderboard(connection, day, midnight, download.rows)
         if done % 20 == 0:
