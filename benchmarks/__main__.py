@@ -21,6 +21,7 @@ ABOUT = {
     "decision_core": "fills through the decision core",
     "stream_step": "frames as bytes through the stream's decision step",
     "frame_to_commit": "frames as bytes to decisions committed in Postgres",
+    "kafka": "frames over a real Kafka broker to decisions committed by one worker; needs Java and Maven",
     "world_build": "history of the simulated world",
     "past_days": "past days evaluated from what was known then",
     "leaderboard_parse": "reading the leaderboard file",
@@ -29,7 +30,7 @@ ABOUT = {
     "graph": "the whole asset graph in a demo",
     "first_signal": "readiness to first signal over five seeds: a quarter of an hour",
 }
-LONG = ("first_signal",)
+LONG = ("first_signal", "kafka")
 
 
 def processor() -> str:

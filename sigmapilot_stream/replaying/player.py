@@ -18,6 +18,7 @@ from sigmapilot_core.adapters.clock import FeedClock
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.adapters.postgres import execution_store, stream_store
 from sigmapilot_core.domain.codec import from_json
+from sigmapilot_core.domain.engine.share import share_of
 from sigmapilot_core.domain.execution.desk import PaperDesk
 from sigmapilot_stream import app as faust_app
 from sigmapilot_stream.agents.decide import Channels, Decide
@@ -84,7 +85,7 @@ class Player:
         self._intents = faust_app.local_channel(self.app, INTENTS)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         started, metrics = started_of(course), Metrics(CollectorRegistry())
-        self.worker = Worker(partition, self._clock.now_ms)
+        self.worker = Worker(partition, self._clock.now_ms, share_of(partition))
         self.executor = self._executor(started, metrics)
         channels = Channels(_nobody, _nobody, self._intend)
         observer = Observer(metrics, started.params)

@@ -6,11 +6,13 @@ has one writer, so its rows stand in the order of that partition's inputs, whoev
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sigmapilot_core.domain.consensus.chain import CHAIN_COUNT, chain_of
 
 PARTITION_COUNTS = tuple(count for count in range(1, CHAIN_COUNT + 1) if CHAIN_COUNT % count == 0)
+_NAME = re.compile(r"(?P<index>\d{1,2})-of-(?P<count>\d{1,2})")
 
 
 def partition_of(coin: str, count: int) -> int:
@@ -37,6 +39,12 @@ class Share:
         """Name of the partition: of its journal, its progress, and part of each decision's id. Another count is another
         division of the coins and so another name."""
         return f"{self.index}-of-{self.count}"
+
+
+def share_of(name: str) -> Share | None:
+    """The share that a partition's name says; None for the one partition of a process that decides alone."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else Share(int(found["index"]), int(found["count"]))
 
 
 def shares(count: int) -> tuple[Share, ...]:

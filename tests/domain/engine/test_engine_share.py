@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigmapilot_core.domain.consensus.chain import chain_of
-from sigmapilot_core.domain.engine.share import PARTITION_COUNTS, Share, partition_of, shares
+from sigmapilot_core.domain.engine.share import PARTITION_COUNTS, Share, partition_of, share_of, shares
 
 
 def test_counts_divide_the_chains() -> None:
@@ -36,3 +36,8 @@ def test_another_division_has_other_names() -> None:
     assert {share.name for count in PARTITION_COUNTS for share in shares(count)} == {
         f"{index}-of-{count}" for count in PARTITION_COUNTS for index in range(count)
     }
+
+
+def test_a_share_is_told_by_its_name() -> None:
+    assert [share_of(share.name) for share in shares(16)] == list(shares(16))
+    assert share_of("0") is None
