@@ -8,6 +8,8 @@ import sys
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
 from sigmapilot_core.adapters.journal.writer import JournalBusy
 from sigmapilot_core.adapters.logging import configure_logging
 from sigmapilot_core.adapters.postgres.migrate import WrongModeError
@@ -16,6 +18,7 @@ from sigmapilot_core.adapters.settings import Settings, SettingsError, load_sett
 from sigmapilot_core.adapters.settings_values import MAX_WORKERS
 from sigmapilot_stream.kafka import entry
 from sigmapilot_stream.kafka.links import WrongTopicError
+from sigmapilot_stream.kafka.seat import HoleError
 from sigmapilot_stream.run import main
 
 EXIT_FAILED, EXIT_CONFIGURATION = 1, 2
@@ -49,8 +52,8 @@ def run(arguments: Sequence[str]) -> int:
     configure_logging(name, settings.log_level, settings.log_format)
     try:
         asyncio.run(work)
-    except (WrongModeError, JournalBusy, FencedError, WrongTopicError) as error:
-        sys.stderr.write(f"{error}\n")
+    except (WrongModeError, JournalBusy, FencedError, WrongTopicError, HoleError, KafkaError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
         return EXIT_FAILED
     return 0
 
