@@ -7,6 +7,9 @@ from html import escape
 from typing import Any
 
 import altair as alt
+
+# Streamlit and Altair import it when they first draw, each in the thread of a session: a second thread would see half
+import pandas  # noqa: F401
 import streamlit as st
 
 GOOD, BAD, DOUBT, CALM = "#2f9e78", "#d9574a", "#c98a1b", "#5b8bd9"

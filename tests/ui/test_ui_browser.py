@@ -10,15 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import explained_rows
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import sigmapilot_ui
+from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
+from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 
 pytestmark = pytest.mark.browser
 
@@ -44,15 +48,14 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture(scope="module")
-def address(filled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page served over the filled database, as `sigmapilot up` serves it."""
-    home = tmp_path_factory.mktemp("page")
+@contextmanager
+def served(database_url: str, home: Path) -> Iterator[str]:
+    """The page over a database, as `sigmapilot up` serves it."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SIGMAPILOT_")} | {
-        "SIGMAPILOT_DATABASE_URL": filled_url.replace("+psycopg", ""),
+        "SIGMAPILOT_DATABASE_URL": database_url.replace("+psycopg", ""),
         "SIGMAPILOT_HOME": str(home),
     }
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.address", "127.0.0.1"]
@@ -65,6 +68,13 @@ def address(filled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     finally:
         process.terminate()
         process.wait(15)
+
+
+@pytest.fixture(scope="module")
+def address(filled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page over the filled database."""
+    with served(filled_url, tmp_path_factory.mktemp("page")) as found:
+        yield found
 
 
 def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -128,5 +138,35 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, address: str) -
     page.goto(address)
     page.locator("[data-testid=stExpander] summary").first.click(timeout=30_000)
     expect(page.get_by_text("supermajority").first).to_be_visible()
+    main = page.locator("[data-testid=stMain]")
+    assert main.evaluate("element => element.scrollWidth") <= 390
+
+
+@pytest.fixture(scope="module")
+def explained(
+    pg_server: EmbeddedServer, pg_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The page over a database of decisions that can be laid open, and their ids by kind."""
+    url = pg_server.paths.url("ui_browser_explained", driver="psycopg")
+    ensure_database(url, template=pg_template)
+    engine = create_engine(url)
+    ids = explained_rows.fill(engine)
+    engine.dispose()
+    with served(url, tmp_path_factory.mktemp("explained")) as found:
+        yield found, ids
+    drop_database(url)
+
+
+def test_a_decision_is_laid_open_with_its_charts_also_on_a_phone(
+    page: Page, explained: tuple[str, dict[str, str]]
+) -> None:
+    found, ids = explained
+    page.goto(f"{found}?decision={ids['supermajority']}")
+    page.get_by_role("tab", name="Explain").click(timeout=60_000)
+    expect(page.get_by_text("had one opponent not voted")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Where it comes from")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(2, timeout=60_000)
+    assert page.locator("[data-testid=stException]").count() == 0
+    page.set_viewport_size({"width": 390, "height": 800})
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("element => element.scrollWidth") <= 390

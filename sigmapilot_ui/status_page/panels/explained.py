@@ -153,7 +153,8 @@ def _difference(answer: Counterfactual) -> str:
 
 
 def _value(told: Explanation) -> None:
-    look.heading("Expected value, step by step", "in R, multiples of what the stop risks")
+    needed = f"the dashed line at {told.ev_min_r:g} R is what net EV must reach"
+    look.heading("Expected value, step by step", f"in R, multiples of what the stop risks; {needed}")
     if not told.waterfall:
         look.nothing(f"Nothing could be estimated: {told.ev_reason}.")
         return
@@ -187,9 +188,9 @@ _COLUMNS = {
     "n eff": st.column_config.TextColumn(help="closed episodes, older ones counting less"),
     "Mean R": st.column_config.TextColumn(help="posterior mean of the trader's R before costs"),
     "p win": st.column_config.TextColumn(help="probability that the trader's next R is above 0"),
-    "Record": st.column_config.ProgressColumn(help="κ / (κ + 10)", min_value=0, max_value=1, format="%.2f"),
+    "Record": st.column_config.NumberColumn(help="κ / (κ + 10)", format="%.2f"),
     "Vote weight": st.column_config.ProgressColumn(
-        help="record x size of the act: weight in effective K", min_value=0, max_value=1, format="%.2f"
+        help="record x size of the act: weight in effective K", min_value=0, max_value=1, format="%.2f", width="small"
     ),
 }
 

@@ -29,13 +29,10 @@ def waterfall_chart(steps: Sequence[WaterfallStep], ev_min_r: float) -> alt.Laye
         y=y, y2="high:Q", color=alt.Color("kind:N", scale=_COLOURS, legend=alt.Legend(orient="top", title=None))
     )
     labels = base.mark_text(dy=-8, color=_LABEL, fontSize=12).encode(y="top:Q", text="shown:N")
-    needed = pl.DataFrame([{"needed": ev_min_r, "text": f"needed {ev_min_r:g} R"}])
-    line = alt.Chart(needed).mark_rule(strokeDash=[5, 4], color=look.DOUBT).encode(y="needed:Q")
-    note = alt.Chart(needed).mark_text(align="right", dx=-4, dy=-7, color=look.DOUBT).encode(
-        y="needed:Q", x=alt.value("width"), text="text:N"
-    )  # fmt: skip
+    needed = alt.Chart(pl.DataFrame([{"needed": ev_min_r}]))
+    line = needed.mark_rule(strokeDash=[5, 4], color=look.DOUBT).encode(y="needed:Q")
     zero = alt.Chart(pl.DataFrame([{"zero": 0.0}])).mark_rule(color=_LABEL, opacity=0.6).encode(y="zero:Q")
-    return (zero + bars + labels + line + note).properties(height=320)
+    return (zero + bars + labels + line).properties(height=320)
 
 
 def _bar(step: WaterfallStep) -> dict[str, object]:
