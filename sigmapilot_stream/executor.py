@@ -16,7 +16,7 @@ from sigmapilot_core.adapters.postgres import execution_store
 from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_core.domain.events import ZERO, Book, Direction, Level, Verdict
 from sigmapilot_core.domain.execution import paper
-from sigmapilot_core.domain.execution.desk import DeskOutput, OrderReport, PaperDesk, TripMoved
+from sigmapilot_core.domain.execution.desk import DeskOutput, FundingPaid, OrderReport, PaperDesk, TripMoved
 from sigmapilot_core.domain.execution.paper import Leg, Stage, TripSignal
 from sigmapilot_core.domain.params import Params
 from sigmapilot_core.domain.risk import kill_switch, steps
@@ -139,12 +139,16 @@ class Executor:
         return "; ".join(f"{check.name}: {check.detail}" for check in failed) or None
 
     def _market(self, intent: IntentRecord) -> list[DeskOutput]:
+        """Funding first: an hour that is over was held at the prices of before."""
         out: list[DeskOutput] = []
+        if intent.funding_rate_hourly is not None:
+            out += self.desk.on_funding_rate(intent.symbol, intent.funding_rate_hourly, intent.at_ms)
         book = _book(intent)
         if book is not None:
             out += self.desk.on_book(book, intent.at_ms)
         if intent.mark_px is not None:
-            out += self.desk.on_mark(intent.symbol, Decimal(intent.mark_px), intent.at_ms)
+            oracle = None if intent.oracle_px is None else Decimal(intent.oracle_px)
+            out += self.desk.on_mark(intent.symbol, Decimal(intent.mark_px), intent.at_ms, oracle)
         return out
 
     def _is_against(self, signal: SignalRecord) -> bool:
@@ -158,7 +162,9 @@ class Executor:
         for output in found:
             if isinstance(output, OrderReport):
                 self._metrics.sigmapilot_orders_total.labels(output.leg.value, output.status).inc()
-            elif output.trip.stage is Stage.CLOSED and output.trip.result_r is not None:
+            elif (
+                isinstance(output, TripMoved) and output.trip.stage is Stage.CLOSED and output.trip.result_r is not None
+            ):
                 self.risk = steps.on_close(self.risk, output.trip.result_r, now_ms)
         self._metrics.sigmapilot_open_positions.set(len(self.desk.trips))
         self._metrics.sigmapilot_kill_switch.set(self.risk.kill_switch is not None)
@@ -178,6 +184,8 @@ class Executor:
             for output in found:
                 if isinstance(output, OrderReport):
                     execution_store.store_order(connection, output, self._figures(intent, output, account))
+                elif isinstance(output, FundingPaid):
+                    execution_store.store_funding(connection, output)
             self._write_trips(connection, found)
             cash = self.desk.snapshot().cash_usd
             execution_store.store_desk(connection, cash, now_ms)

@@ -6,6 +6,7 @@ from sigmapilot_core.domain.consensus.outcome import Outcome
 from sigmapilot_core.domain.consensus.record import Decision, DecisionType
 from sigmapilot_core.domain.engine.coin import CoinState
 from sigmapilot_core.domain.events import Book, Level
+from sigmapilot_core.domain.execution.desk import RATE_MAX_AGE_MS
 from sigmapilot_core.domain.snapshot import ModelSnapshot
 from sigmapilot_stream.records import CandidateRecord, IntentRecord, OutcomeRecord, ScoreRecord, SignalRecord
 
@@ -61,11 +62,15 @@ def opposite_intent(account: str, record: SignalRecord) -> IntentRecord:
 
 
 def market_intent(account: str, state: CoinState, now_ms: int) -> IntentRecord:
-    """Book and mark of a coin as they are now."""
+    """Book, mark and funding rate of a coin as they are now; a rate heard long ago is none."""
     book, context = state.book, state.context
     bids, asks = (_levels(book.bids), _levels(book.asks)) if book is not None else ((), ())
     mark = None if context is None else str(context.mark_px)
-    return IntentRecord(account, "market", now_ms, state.coin, None, bids, asks, mark)
+    oracle = None if context is None else str(context.oracle_px)
+    heard_ms = state.context_received_ms
+    is_heard = context is not None and heard_ms is not None and now_ms - heard_ms <= RATE_MAX_AGE_MS
+    rate = context.funding_rate if context is not None and is_heard else None
+    return IntentRecord(account, "market", now_ms, state.coin, None, bids, asks, mark, oracle, rate)
 
 
 def outcome_record(outcome: Outcome) -> OutcomeRecord:

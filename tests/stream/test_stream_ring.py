@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
+import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from sigmapilot_core.adapters.metrics import Metrics
+from sigmapilot_core.adapters.postgres import execution_store
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.events import Direction
@@ -86,3 +88,36 @@ def test_a_loss_is_dated_by_the_event_that_closed_the_trip(pg_url: str) -> None:
 
     after = asyncio.run(story())
     assert (after.loss_streak, after.loss_at_ms) == (1, T0 + 7_000)
+
+
+def test_funding_of_an_open_position_is_written_once_with_the_money(pg_url: str) -> None:
+    signal = TripSignal(
+        "00000000-0000-5000-8000-000000000001", "BTC", Direction.LONG, Decimal(50_000), Decimal(1000), 0.02, T0
+    )
+    trip = RoundTrip(
+        signal, Stage.OPEN, T0 + 7 * DAY_MS, size=Decimal("0.02"), entry_sz=Decimal("0.02"),
+        entry_notional=Decimal(1000), funded_until_ms=T0,
+    )  # fmt: skip
+    hour = T0 + 3_600_000
+
+    def market(at_ms: int, rate: float | None) -> IntentRecord:
+        bids, asks = (("49999", "5"),), (("50001", "5"),)
+        return IntentRecord("paper", "market", at_ms, "BTC", None, bids, asks, "50000", "50000", rate)
+
+    async def story() -> Decimal:
+        executor = _executor(pg_url, FullInputs())
+        executor.desk = PaperDesk({"BTC": AssetSpec("BTC", 5, 50)}, 4.5, DeskState(Decimal(100_000), (trip,)))
+        for at_ms in (hour - 1000, hour, hour + 500):
+            await executor.handle(market(at_ms, 0.0001))
+        await executor.handle(market(hour + 1000, None))
+        executor._database.dispose()
+        return executor.desk.snapshot().cash_usd
+
+    assert asyncio.run(story()) == Decimal("99999.9")  # 0.02 x 50 000 x 0.0001
+    engine = create_engine(pg_url)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text("SELECT symbol, usd, is_estimated FROM paper_funding")).all()
+        held = execution_store.read_desk(connection, Decimal(1))
+    engine.dispose()
+    assert rows == [("BTC", Decimal("-0.1"), False)]
+    assert (held.cash_usd, held.trips[0].funding_usd) == (Decimal("99999.9"), Decimal("-0.1"))

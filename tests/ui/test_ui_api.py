@@ -36,6 +36,7 @@ GETS = (
     "/openapi.json",
     "/pinned-accounts",
     "/portfolio",
+    "/portfolio/funding",
     "/portfolio/positions",
     "/positions/open",
     "/positions/recent",

@@ -17,13 +17,14 @@ from sigmapilot_core.adapters.postgres.schema.stream import (
     execution_logs,
     kill_switch_events,
     live_positions,
+    paper_funding,
     portfolio_snapshots,
     risk_daily_pnl,
     risk_governor_state,
 )
 from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_core.domain.codec import from_json
-from sigmapilot_core.domain.execution.desk import DeskState, OrderReport
+from sigmapilot_core.domain.execution.desk import DeskState, FundingPaid, OrderReport
 from sigmapilot_core.domain.execution.paper import RoundTrip
 from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_core.domain.risk.kill_switch import SwitchAnswer, SwitchRequest, SwitchResult
@@ -80,6 +81,20 @@ def store_trip(connection: sa.Connection, trip: RoundTrip, stop_px: float, targe
             index_elements=["exchange", "symbol"], set_={**changed, "updated_at": sa.func.now()}
         )
     )
+
+
+def store_funding(connection: sa.Connection, paid: FundingPaid) -> None:
+    """One hour of funding of a paper position; an hour is settled once."""
+    values = {
+        "decision_id": paid.decision_id,
+        "hour": at(paid.hour_ms),
+        "symbol": paid.coin,
+        "rate_hourly": paid.rate_hourly,
+        "size": paid.size,
+        "usd": paid.usd,
+        "is_estimated": paid.is_estimated,
+    }
+    connection.execute(insert(paper_funding).values(**values).on_conflict_do_nothing())
 
 
 def remove_trip(connection: sa.Connection, coin: str) -> None:

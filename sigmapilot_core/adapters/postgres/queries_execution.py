@@ -11,6 +11,7 @@ from sigmapilot_core.adapters.postgres.schema.stream import (
     execution_config,
     execution_logs,
     live_positions,
+    paper_funding,
     portfolio_snapshots,
     risk_daily_pnl,
     risk_governor_state,
@@ -36,9 +37,19 @@ def count_logs(connection: sa.Connection) -> int:
 
 
 def positions(connection: sa.Connection) -> list[Row]:
-    """Own open positions, oldest first."""
+    """Own open positions, oldest first, with the funding received (positive) or paid so far."""
     c = live_positions.c
-    return rows(connection, sa.select(live_positions).order_by(c.opened_at, c.symbol))
+    funding = sa.select(sa.func.coalesce(sa.func.sum(paper_funding.c.usd), 0)).where(
+        paper_funding.c.decision_id == c.decision_id
+    )
+    shown = funding.correlate(live_positions).scalar_subquery().label("funding_usd")
+    return rows(connection, sa.select(live_positions, shown).order_by(c.opened_at, c.symbol))
+
+
+def funding(connection: sa.Connection, limit: int = 100) -> list[Row]:
+    """Newest hours of funding of own positions."""
+    c = paper_funding.c
+    return rows(connection, sa.select(paper_funding).order_by(c.hour.desc(), c.symbol).limit(limit))
 
 
 def accounts(connection: sa.Connection) -> list[Row]:

@@ -18,12 +18,14 @@ from sigmapilot_core.domain.execution.orders import AnswerKind, Order, OrderAnsw
 from sigmapilot_core.domain.execution.paper import Leg, LegOrder, OrderBatch, RoundTrip, Stage, TripSignal
 from sigmapilot_core.domain.execution.rounding import ZeroSizeError
 from sigmapilot_core.domain.execution.venue_state import EngineConfig, Events
+from sigmapilot_core.domain.params import HOUR_MS
 from sigmapilot_core.domain.risk.state import OpenPosition, RiskAccount
 from sigmapilot_core.domain.venue import AssetSpec, Position
 
 USER = "0x" + "5" * 40
 """The paper account; no real account has this address."""
 
+RATE_MAX_AGE_MS = 600_000
 _BPS = Decimal(10_000)
 
 
@@ -68,7 +70,23 @@ class TripMoved:
         return self.trip.stage in (Stage.CLOSED, Stage.ABANDONED)
 
 
-DeskOutput = OrderReport | TripMoved
+@dataclass(frozen=True, slots=True)
+class FundingPaid:
+    """One full hour of funding of a round trip: `usd` received (positive) or paid.
+
+    `is_estimated`: the rate of that hour was not heard, and the first one heard afterwards stands for it.
+    """
+
+    decision_id: str
+    coin: str
+    hour_ms: int
+    rate_hourly: float
+    size: Decimal
+    usd: Decimal
+    is_estimated: bool
+
+
+DeskOutput = OrderReport | TripMoved | FundingPaid
 
 
 @dataclass(slots=True)
@@ -93,6 +111,7 @@ class PaperDesk:
     _by_oid: dict[int, str] = field(init=False, default_factory=dict)
     _unprotected: set[str] = field(init=False, default_factory=set)
     _marked: set[str] = field(init=False, default_factory=set)
+    _rates: dict[str, tuple[float, int]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._engine = MatchingEngine(list(self.assets.values()), EngineConfig(name="paper", uses_fee_tiers=False))
@@ -148,14 +167,49 @@ class PaperDesk:
         # the venue's triggers follow its mark: a spike of the book alone must not fire a stop
         return out if book.coin in self._marked else out + self._mark(book.coin, Decimal(str(book.mid)), now_ms)
 
-    def on_mark(self, coin: str, mark_px: Decimal, now_ms: int) -> list[DeskOutput]:
-        """A new mark of the venue, from here on the only one for the coin: triggers may fire."""
+    def on_mark(self, coin: str, mark_px: Decimal, now_ms: int, oracle_px: Decimal | None = None) -> list[DeskOutput]:
+        """A new mark of the venue, from here on the only one for the coin: triggers may fire. Funding is paid on the
+        oracle price."""
         self._marked.add(coin)
-        return self._mark(coin, mark_px, now_ms)
+        return self._mark(coin, mark_px, now_ms, oracle_px)
 
-    def _mark(self, coin: str, mark_px: Decimal, now_ms: int) -> list[DeskOutput]:
+    def on_funding_rate(self, coin: str, rate_hourly: float, now_ms: int) -> list[DeskOutput]:
+        """The venue's hourly rate as heard now: every full hour that has passed since the last one is settled.
+
+        The rate of an hour is the last one heard before its end; where none was heard within ten minutes of it, the one
+        heard now stands for it, marked as estimated unless it is within ten minutes itself.
+        """
+        before, self._rates[coin] = self._rates.get(coin), (rate_hourly, now_ms)
+        out: list[DeskOutput] = []
+        while (hour_ms := self._hour_due(coin, now_ms)) is not None:
+            is_heard = before is not None and 0 <= hour_ms - before[1] <= RATE_MAX_AGE_MS
+            rate = before[0] if before is not None and is_heard else rate_hourly
+            is_estimated = not is_heard and now_ms - hour_ms > RATE_MAX_AGE_MS
+            out += self._fund(coin, rate, hour_ms, now_ms, is_estimated=is_estimated)
+        return out
+
+    def _hour_due(self, coin: str, now_ms: int) -> int | None:
+        """The next full hour to settle, if it is over and a position was held through it."""
+        trip = self._trips.get(coin)
+        if trip is None or coin in self._unprotected or not trip.size:
+            return None
+        if trip.funded_until_ms is None:  # begun by a version that settled nothing
+            self._trips[coin] = trip = replace(trip, funded_until_ms=now_ms // HOUR_MS * HOUR_MS)
+        due_ms = (trip.funded_until_ms or 0) + HOUR_MS
+        return due_ms if due_ms <= now_ms else None
+
+    def _fund(self, coin: str, rate: float, hour_ms: int, now_ms: int, *, is_estimated: bool) -> list[DeskOutput]:
+        """Settle one hour on the account and the trip: a long pays a positive rate."""
+        events = self._engine.apply_funding(coin, rate, now_ms)
+        paid = sum((payment.usdc for payment in events.funding if payment.user == USER), ZERO)
+        trip = self._trips[coin]
+        self._trips[coin] = moved = paper.on_funding(trip, paid, hour_ms)
+        note = FundingPaid(trip.signal.decision_id, coin, hour_ms, rate, trip.size, paid, is_estimated)
+        return [note, TripMoved(moved), *self._absorb(events, now_ms)]
+
+    def _mark(self, coin: str, mark_px: Decimal, now_ms: int, oracle_px: Decimal | None = None) -> list[DeskOutput]:
         """Move the mark; a trip taken over from before a restart gets its protection back."""
-        out = self._absorb(self._engine.set_mark(coin, mark_px, now_ms), now_ms)
+        out = self._absorb(self._engine.set_mark(coin, mark_px, now_ms, oracle_px), now_ms)
         if coin in self._unprotected:
             self._unprotected.discard(coin)
             out += self._restore(self._trips[coin], now_ms)

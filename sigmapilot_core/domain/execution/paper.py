@@ -91,7 +91,8 @@ class RoundTrip:
     """State of one round trip. `size` is signed and follows the fills; `attempt` counts forced exits.
 
     `entry_sz` and `entry_notional` sum the entry's fills, so that `entry_px` is their average. `leaving` is the leg of
-    the forced exit. `net_pnl_usd` sums closed PnL - fees + funding, None once a fill did not carry them.
+    the forced exit. `net_pnl_usd` sums closed PnL - fees + funding, None once a fill did not carry them. `funding_usd`
+    is the funding in it, received (positive) or paid; `funded_until_ms` the full hour up to which it is settled.
     """
 
     signal: TripSignal
@@ -103,6 +104,8 @@ class RoundTrip:
     leaving: Leg | None = None
     attempt: int = 0
     net_pnl_usd: Decimal | None = ZERO
+    funding_usd: Decimal = ZERO
+    funded_until_ms: int | None = None
 
     @property
     def result_r(self) -> float | None:
@@ -140,7 +143,8 @@ def start(signal: TripSignal, asset: AssetSpec, params: TripParams | None = None
             f"notional_usd is {signal.notional_usd}; allowed is at least {MIN_NOTIONAL_USD} after rounding."
         )
     timeout = signal.decided_at_ms + round(params.outcome.max_hours * HOUR_MS)
-    trip = RoundTrip(signal, Stage.ENTERING, timeout)
+    begun_hour = signal.decided_at_ms // HOUR_MS * HOUR_MS
+    trip = RoundTrip(signal, Stage.ENTERING, timeout, funded_until_ms=begun_hour)
     intent = OrderIntent(signal.coin, is_buy, px, sz, Tif.IOC, cloid=_cloid(trip, Leg.ENTRY))
     return trip, OrderBatch((LegOrder(Leg.ENTRY, intent),))
 
@@ -163,9 +167,10 @@ def on_fill(trip: RoundTrip, fill: Fill) -> RoundTrip:
     return replace(trip, size=size, stage=Stage.CLOSED if is_flat else trip.stage)
 
 
-def on_funding(trip: RoundTrip, usdc: Decimal) -> RoundTrip:
-    """Funding received (positive) or paid while the position is open."""
-    return replace(trip, net_pnl_usd=_plus(trip.net_pnl_usd, usdc, ZERO))
+def on_funding(trip: RoundTrip, usdc: Decimal, hour_ms: int) -> RoundTrip:
+    """Funding of one full hour, received (positive) or paid while the position was open."""
+    paid = replace(trip, funding_usd=trip.funding_usd + usdc, funded_until_ms=hour_ms)
+    return replace(paid, net_pnl_usd=_plus(trip.net_pnl_usd, usdc, ZERO))
 
 
 def on_entry_done(trip: RoundTrip, asset: AssetSpec, params: TripParams | None = None) -> tuple[RoundTrip, OrderBatch]:

@@ -80,6 +80,13 @@ def portfolio_positions(db: Db) -> dict[str, Any]:
     return {"count": len(found), "positions": found}
 
 
+@router.get("/portfolio/funding")
+def portfolio_funding(db: Db, limit: Limit = 100) -> dict[str, Any]:
+    """Newest hours of funding of own positions: the venue's rate, and USD received (positive) or paid."""
+    found = queries.funding(db, limit)
+    return {"count": len(found), "payments": found}
+
+
 def _episode(row: Row) -> Row:
     """An episode with the older names of its prices beside the new ones."""
     return row | {"entry_price": row["entry_vwap"], "exit_price": row["exit_vwap"], "entry_size": row["size"]}

@@ -47,6 +47,7 @@ def rows(data: Data) -> list[dict[str, Any]]:
             "Asset": row["symbol"],
             "Side": words.side(row["side"]),
             "PnL": words.usd(row["unrealized_pnl"], 2),
+            "Funding": words.usd(row["funding_usd"], 2),
             "Size": words.plain(row["size"], 4),
             "Entry": words.price(row["entry_price"]),
             "Mark": words.price(row["mark_price"]),

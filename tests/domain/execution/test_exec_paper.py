@@ -150,7 +150,7 @@ def test_a_position_whose_stop_is_refused_is_left_at_once() -> None:
 
 def test_funding_counts_into_the_result_and_unknown_fees_make_it_unknown() -> None:
     trip = entered(quoted("99990", "100010"))
-    paid = paper.on_funding(trip, D("-4"))
+    paid = paper.on_funding(trip, D("-4"), 3_600_000)
     assert trip.result_r is not None
     assert paid.result_r == pytest.approx(trip.result_r - 4 / (0.02 * 100_010 * 0.02))
     engine = quoted("99990", "100010")

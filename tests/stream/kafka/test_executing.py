@@ -44,7 +44,8 @@ def enter(order: int, coin: str = "BTC", at_ms: int = T0, usd: float = 1_000.0, 
     )  # fmt: skip
     book = ((("49999", "50"),), (("50001", "50"),))
     return Work(
-        IntentRecord("paper", "enter", at_ms, coin, signal, *book, None, order // 1000, source, order), order + 1
+        IntentRecord("paper", "enter", at_ms, coin, signal, *book, seq=order // 1000, source=source, order=order),
+        order + 1,
     )
 
 

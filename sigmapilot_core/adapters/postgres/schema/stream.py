@@ -293,6 +293,18 @@ live_positions = sa.Table(
     written_at("updated_at"),
 )
 
+paper_funding = sa.Table(
+    "paper_funding",
+    metadata,
+    key("decision_id", pg.UUID(as_uuid=False)),
+    key("hour", Time),
+    column("symbol", Text),
+    column("rate_hourly", Real),
+    column("size", Num),
+    column("usd", Num),  # received (positive) or paid
+    column("is_estimated", Bool),  # the rate of that hour was not heard
+)
+
 portfolio_snapshots = sa.Table(
     "portfolio_snapshots",
     metadata,
