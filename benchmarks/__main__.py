@@ -27,6 +27,7 @@ ABOUT = {
     "leaderboard_parse": "reading the leaderboard file",
     "walk_forward": "180 simulated days decided again",
     "recompute": "decisions made again and verified from the database",
+    "priming": "positions of 10,000 traders asked from an emulator",
     "graph": "the whole asset graph in a demo",
     "first_signal": "readiness to first signal over five seeds: a quarter of an hour",
 }

@@ -92,7 +92,9 @@ class Stream:
             Checkpointing(self.course.checkpoints, metrics),
         )
         self.feed = FeedService(world.feed, clock, self.inputs, metrics, is_virtual=world.is_virtual)
-        self.announcer = Announcer(self.feed, world.assets, world.other_coins, clock, observer, metrics, _nobody)
+        self.announcer = Announcer(
+            self.feed, world.assets, world.other_coins, clock, observer, metrics, _nobody, lambda: self.snapshots.pinned
+        )
         self.snapshots = SnapshotService(world.database, str(settings.mode), clock, self.inputs, self.announcer.new)
         gauges = Gauges(
             metrics, clock, self.decide, self.inputs, self.feed, self.snapshots, world.limiter, params.freshness

@@ -15,7 +15,8 @@ from sigmapilot_stream.services.vips import chosen
 
 
 class Announcer:
-    """Acts on a snapshot beside the decision step. `listed` are the venue's coins; `other_coins` are heard as well."""
+    """Acts on a snapshot beside the decision step. `listed` are the venue's coins; `other_coins` are heard as well;
+    `pinned` tells the pinned accounts, which have a lane of their own first."""
 
     def __init__(
         self,
@@ -26,6 +27,7 @@ class Announcer:
         observer: Observer,
         metrics: Metrics,
         publish: Callable[[ScoreRecord | CandidateRecord], Awaitable[object]],
+        pinned: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._feed = feed
         self._listed = listed
@@ -34,6 +36,7 @@ class Announcer:
         self._observer = observer
         self._publishing = metrics.hl_scout_candidate_publish_seconds.labels("publish")
         self._publish = publish
+        self._pinned = pinned
         self._pool: frozenset[str] = frozenset()
 
     def hear_everything(self) -> None:
@@ -43,7 +46,7 @@ class Announcer:
     async def new(self, snapshot: ModelSnapshot) -> None:
         """Books for what may be decided on, lanes for the best of the pool; scores and candidates on their topics."""
         with_books = [coin for coin in decidable(snapshot) if coin in self._listed]
-        self._feed.follow([*self._listed, *self._other_coins], with_books, chosen(snapshot))
+        self._feed.follow([*self._listed, *self._other_coins], with_books, chosen(snapshot, self._pinned()))
         now = self._clock.now_ms()
         scores = score_records(snapshot, now)
         for score in scores:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import sqlalchemy as sa
 import structlog
 
-from sigmapilot_core.adapters.postgres import snapshot_store
+from sigmapilot_core.adapters.postgres import pinned_store, snapshot_store
 from sigmapilot_core.domain.snapshot import ModelSnapshot, to_json
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import SNAPSHOT
@@ -41,6 +41,7 @@ class SnapshotService:
         self._inputs = inputs
         self._on_new = on_new
         self.newest: ModelSnapshot | None = None
+        self.pinned: tuple[str, ...] = ()
 
     @property
     def version(self) -> int | None:
@@ -80,6 +81,7 @@ class SnapshotService:
             if newest is None or newest == self.version:
                 return None
             snapshot = snapshot_store.read_snapshot(connection, newest)
+            self.pinned = tuple(pinned_store.pinned_addresses(connection))
         if snapshot.mode != self._mode:
             raise WrongSnapshotError(f"snapshot {newest} is of mode {snapshot.mode!r}, this stream runs {self._mode!r}")
         return snapshot
