@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # full length by hand; continuous integration runs minutes
 SOAK_MINUTES ?= 30
+FUZZ_FRAMES ?= 1000000
 FILLS ?= 24000
 KILLS ?= 4
 
-.PHONY: setup demo live test check lint types bench soak browser kafka kafka-full realdata slow e2e lock clean audit
+.PHONY: setup demo live test check lint types bench fuzz soak browser kafka kafka-full realdata slow e2e lock clean audit
 
 setup: $(STAMP)
 
@@ -57,6 +58,10 @@ kafka: setup
 
 kafka-full: setup
 	$(BIN)/pytest -m kafka --timeout 5400 --kafka-fills 300000 --kafka-kills 50
+
+# mutated frames from bytes to decisions; continuous integration runs 30 000 among the slow tests
+fuzz: setup
+	$(BIN)/pytest -s -m slow --timeout 7200 --fuzz-frames $(FUZZ_FRAMES) tests/stream/test_stream_fuzz.py
 
 soak: setup
 	$(BIN)/pytest -m soak --timeout 7200 --soak-minutes $(SOAK_MINUTES)

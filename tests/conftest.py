@@ -66,3 +66,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kafka-fills", type=int, default=24_000, help="fills that flow through the broker")
     parser.addoption("--kafka-kills", type=int, default=4, help="workers killed while they flow")
     parser.addoption("--soak-minutes", type=float, default=30.0, help="how long each soak runs")
+    parser.addoption("--fuzz-frames", type=int, default=30_000, help="mutated frames; a million by `make fuzz`")

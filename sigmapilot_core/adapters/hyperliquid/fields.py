@@ -18,6 +18,9 @@ _PLAIN = re.compile(r"-?[0-9]{1,32}(?:\.[0-9]{1,340})?(?:[eE][-+]?[0-9]{1,2})?",
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}", re.ASCII)
 _NUMBER = "a finite decimal number"
 _MAX_INT = 2**63 - 1
+_LEAST, _MOST = Decimal("1e-15"), Decimal("1e15")
+MAX_TEXT = 1_000
+FUTURE_MS = 600_000
 MISSING = "(missing)"
 
 
@@ -123,10 +126,27 @@ def boolean(row: Mapping[str, Any], field: str) -> bool:
 
 
 def text(row: Mapping[str, Any], field: str) -> str:
-    """A string."""
+    """A string that can be stored: not endless, without the character zero."""
     value = row.get(field, MISSING)
-    if not isinstance(value, str) or value is MISSING:
-        raise BadMessage(field, value, "a string")
+    if not isinstance(value, str) or value is MISSING or len(value) > MAX_TEXT or "\0" in value:
+        raise BadMessage(field, value, f"a string of at most {MAX_TEXT} characters other than zero")
+    return value
+
+
+def traded(row: Mapping[str, Any], field: str, *, may_be_zero: bool = False) -> Decimal:
+    """A price or a size of a trade: above zero and within what any market can say."""
+    value = to_decimal(row.get(field, MISSING), field)
+    if not (_LEAST <= value <= _MOST or (may_be_zero and value == 0)):
+        raise BadMessage(field, row[field], f"a number above zero, from {_LEAST} to {_MOST}")
+    return value
+
+
+def instant(row: Mapping[str, Any], field: str, received_ms: int | None) -> int:
+    """An instant of the venue, at most `FUTURE_MS` after its receipt where that is known: one of another time would
+    make everything after it look late."""
+    value = integer(row, field)
+    if received_ms is not None and value > received_ms + FUTURE_MS:
+        raise BadMessage(field, value, f"at most {FUTURE_MS // 60_000} minutes after its receipt at {received_ms}")
     return value
 
 

@@ -11,7 +11,7 @@ import orjson
 from sigmapilot_core.adapters.hyperliquid.coins import is_followed
 from sigmapilot_core.adapters.hyperliquid.encode import HELLO
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
-from sigmapilot_core.adapters.hyperliquid.fields import address, boolean, mapping, text
+from sigmapilot_core.adapters.hyperliquid.fields import FUTURE_MS, address, boolean, mapping, text
 from sigmapilot_core.adapters.hyperliquid.messages import (
     AckMessage,
     BboMessage,
@@ -58,8 +58,8 @@ def subscription_key(subscription: Mapping[str, Any]) -> SubscriptionKey:
     return tuple(sorted(items))
 
 
-def _trades(data: object, _now_ms: int) -> Message:
-    return TradesMessage(*parse_trades(data))
+def _trades(data: object, now_ms: int) -> Message:
+    return TradesMessage(*parse_trades(data, now_ms))
 
 
 def _book(data: object, now_ms: int) -> Message:
@@ -72,8 +72,8 @@ def _bbo(data: object, now_ms: int) -> Message:
     return BboMessage(book, 0 if book else 1)
 
 
-def _candle(data: object, _now_ms: int) -> Message:
-    bars = parse_candles(data)
+def _candle(data: object, now_ms: int) -> Message:
+    bars = parse_candles(data, now_ms)
     return CandleMessage(bars, (len(data) if isinstance(data, list) else 1) - len(bars))
 
 
@@ -92,6 +92,8 @@ def _user_fills(data: object, now_ms: int) -> Message:
     row = mapping(data, "data")
     user = address(row, "user")
     page = parse_fills(row.get("fills"), user, known_since_ms=now_ms)
+    if page.last_ms is not None and page.last_ms > now_ms + FUTURE_MS:
+        raise BadMessage("time", page.last_ms, f"at most {FUTURE_MS // 60_000} minutes after its receipt at {now_ms}")
     is_snapshot = boolean(row, "isSnapshot") if row.get("isSnapshot") is not None else False
     return UserFillsMessage(user, page.fills, is_snapshot, page.ignored)
 

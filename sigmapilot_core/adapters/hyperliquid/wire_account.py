@@ -28,6 +28,7 @@ from sigmapilot_core.adapters.hyperliquid.fields import (
     text,
     to_decimal,
     to_integer,
+    traded,
 )
 from sigmapilot_core.adapters.hyperliquid.messages import (
     ExchangeStatus,
@@ -66,8 +67,8 @@ def parse_fill(raw: object, user: str, source: Source = Source.LIVE, known_since
         user=user,
         coin=text(row, "coin"),
         is_buy=is_buy(row),
-        px=not_negative(row, "px"),
-        sz=not_negative(row, "sz"),
+        px=traded(row, "px", may_be_zero=True),
+        sz=traded(row, "sz", may_be_zero=True),
         time_ms=integer(row, "time"),
         tid=integer(row, "tid"),
         crossed=boolean(row, "crossed"),

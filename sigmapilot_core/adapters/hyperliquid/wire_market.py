@@ -15,6 +15,7 @@ from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
 from sigmapilot_core.adapters.hyperliquid.fields import (
     boolean,
     decimal,
+    instant,
     integer,
     is_buy,
     mapping,
@@ -29,6 +30,7 @@ from sigmapilot_core.adapters.hyperliquid.fields import (
     text,
     to_address,
     to_decimal,
+    traded,
 )
 from sigmapilot_core.adapters.hyperliquid.messages import MarketSnapshot
 from sigmapilot_core.domain.events import Bar, Book, Level, Trade
@@ -37,14 +39,14 @@ from sigmapilot_core.domain.venue import AssetContext, AssetSpec, FundingRate
 MAX_SZ_DECIMALS = 8
 
 
-def parse_trade(row: Mapping[str, Any]) -> Trade:
-    """One public trade; `users` is [buyer, seller], `side` the aggressor's."""
+def parse_trade(row: Mapping[str, Any], received_ms: int | None = None) -> Trade:
+    """One public trade; `users` is [buyer, seller], `side` the aggressor's. Not from beyond its receipt."""
     buyer, seller = pair(row.get("users"), "users")
     return Trade(
         coin=text(row, "coin"),
-        px=positive(row, "px"),
-        sz=positive(row, "sz"),
-        time_ms=integer(row, "time"),
+        px=traded(row, "px"),
+        sz=traded(row, "sz"),
+        time_ms=instant(row, "time", received_ms),
         tid=integer(row, "tid"),
         hash=text(row, "hash"),
         buyer=to_address(buyer, "users"),
@@ -53,10 +55,10 @@ def parse_trade(row: Mapping[str, Any]) -> Trade:
     )
 
 
-def parse_trades(raw: object) -> tuple[tuple[Trade, ...], int]:
+def parse_trades(raw: object, received_ms: int | None = None) -> tuple[tuple[Trade, ...], int]:
     """Trades of every market in the order sent, and how many were ignored because their coin has no known name."""
     rows = sequence(raw, "trades")
-    trades = [parse_trade(row) for row in rows if is_market(mapping(row, "trade").get("coin"))]
+    trades = [parse_trade(row, received_ms) for row in rows if is_market(mapping(row, "trade").get("coin"))]
     return tuple(trades), len(rows) - len(trades)
 
 
@@ -107,10 +109,10 @@ def parse_bbo(raw: object, received_ms: int) -> Book | None:
     )
 
 
-def parse_candle(raw: object) -> Bar:
+def parse_candle(raw: object, received_ms: int | None = None) -> Bar:
     """A candle; the wire's `T` is the last millisecond inside it. Raises for prices outside [low, high]."""
     row = mapping(raw, "candle")
-    opened, last = integer(row, "t"), integer(row, "T")
+    opened, last = instant(row, "t", received_ms), integer(row, "T")
     low, high = float(positive(row, "l")), float(positive(row, "h"))
     first, close = float(positive(row, "o")), float(positive(row, "c"))
     if last <= opened:
@@ -129,10 +131,10 @@ def parse_candle(raw: object) -> Bar:
     )
 
 
-def parse_candles(raw: object) -> tuple[Bar, ...]:
+def parse_candles(raw: object, received_ms: int | None = None) -> tuple[Bar, ...]:
     """`candleSnapshot`, or the data of a `candle` frame, which is one object; ignored coins give no bar."""
     rows = raw if isinstance(raw, list) else [raw]
-    return tuple(parse_candle(row) for row in rows if is_followed(mapping(row, "candle").get("s")))
+    return tuple(parse_candle(row, received_ms) for row in rows if is_followed(mapping(row, "candle").get("s")))
 
 
 def closed_bars(bars: tuple[Bar, ...], now_ms: int) -> tuple[Bar, ...]:

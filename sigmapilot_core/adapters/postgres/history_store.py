@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.bulk import write_rows
-from sigmapilot_core.adapters.postgres.partitions import ensure_between
+from sigmapilot_core.adapters.postgres.partitions import ensure_holding
 from sigmapilot_core.adapters.postgres.schema.model import history_fills, trader_facts
 from sigmapilot_core.domain.events import Fill, Source
 
@@ -65,7 +65,7 @@ def store_fills(connection: sa.Connection, fills: Sequence[Fill], known_since_ms
     """Store fetched fills in execution order; those already there stay. Returns how many were new."""
     if not fills:
         return 0
-    ensure_between(connection, min(f.time_ms for f in fills), max(f.time_ms for f in fills))
+    ensure_holding(connection, (f.time_ms for f in fills))
     rows = (_fill_values(fill, known_since_ms, ordinal) for ordinal, fill in enumerate(fills))
     return write_rows(connection, history_fills, _FILL_COLUMNS, rows, "skip")
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from psycopg import sql
 
+_DAY_MS = 86_400_000
+
 
 @dataclass(frozen=True, slots=True)
 class Partitioned:
@@ -72,6 +74,13 @@ def ensure_months(connection: sa.Connection, months: Iterable[datetime]) -> None
 def ensure_between(connection: sa.Connection, first_ms: int, last_ms: int) -> None:
     """Partitions for every month of an interval given in milliseconds since the epoch."""
     ensure_months(connection, months_between(_at(first_ms), _at(last_ms)))
+
+
+def ensure_holding(connection: sa.Connection, instants_ms: Iterable[int]) -> None:
+    """Partitions for the months that hold these instants, and no others: one row of another year among many must not
+    lead to hundreds of partitions between."""
+    days = {ms // _DAY_MS for ms in instants_ms}
+    ensure_months(connection, sorted({month_of(_at(day * _DAY_MS)) for day in days}))
 
 
 def _ms(at: datetime) -> int:

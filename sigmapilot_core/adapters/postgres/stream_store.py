@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from sigmapilot_core.adapters.postgres.bulk import write_dicts, write_rows
 from sigmapilot_core.adapters.postgres.episode_store import closed_row, open_row
-from sigmapilot_core.adapters.postgres.partitions import ensure_between
+from sigmapilot_core.adapters.postgres.partitions import ensure_holding
 from sigmapilot_core.adapters.postgres.schema.model import position_signals
 from sigmapilot_core.adapters.postgres.schema.stream import (
     asset_status,
@@ -85,7 +85,7 @@ def store_trades(connection: sa.Connection, found: Sequence[tuple[Trade, int]]) 
     """Public trades with their receive times; returns how many were new."""
     if not found:
         return 0
-    ensure_between(connection, min(t.time_ms for t, _ in found), max(t.time_ms for t, _ in found))
+    ensure_holding(connection, (t.time_ms for t, _ in found))
     rows = (
         [t.time_ms, t.coin, t.tid, t.px, t.sz, t.buyer, t.seller, t.aggressor_is_buyer, t.hash, received]
         for t, received in found
@@ -97,8 +97,7 @@ def store_fills(connection: sa.Connection, applied: Sequence[AppliedFill]) -> in
     """Fills of tracked traders; returns how many were new."""
     if not applied:
         return 0
-    times = [item.fill.time_ms for item in applied]
-    ensure_between(connection, min(times), max(times))
+    ensure_holding(connection, (item.fill.time_ms for item in applied))
     return write_rows(connection, fills, _FILL_COLUMNS, (_fill_row(item) for item in applied))
 
 

@@ -48,7 +48,7 @@ def books(depth: int) -> st.SearchStrategy[Book]:
     sides = st.lists(levels, max_size=depth, unique_by=lambda level: level.px)
     asks = sides.map(lambda found: tuple(sorted(found, key=lambda level: level.px)))
     bids = asks.map(lambda found: found[::-1])
-    return st.builds(Book, coin=coins, time_ms=instants, received_ms=st.just(77), bids=bids, asks=asks)
+    return st.builds(Book, coin=coins, time_ms=instants, received_ms=st.just(4_000_000_000_000), bids=bids, asks=asks)
 
 
 fills = st.builds(
@@ -90,7 +90,7 @@ def bars(draw: st.DrawFn) -> Bar:
 contexts = st.builds(
     AssetContext,
     coin=coins,
-    time_ms=st.just(77),
+    time_ms=st.just(4_000_000_000_000),
     mark_px=positives,
     oracle_px=positives,
     mid_px=st.none() | positives,

@@ -15,6 +15,7 @@ from sigmapilot_core.adapters.hyperliquid.fields import decimal_text, real_text
 from sigmapilot_core.adapters.hyperliquid.messages import EmptyMessage, TradesMessage, UnknownMessage
 
 USER = "0x" + "ab" * 20
+RECEIVED_MS = 4_000_000_000_000
 CHANNELS = [
     "trades",
     "l2Book",
@@ -68,6 +69,11 @@ def frame_of(**changed):
         ("users", [USER]),
         ("users", None),
         ("hash", 5),
+        ("hash", "0x\0"),
+        ("hash", "0" * 1_001),
+        ("px", "1e16"),
+        ("sz", "1e-16"),
+        ("time", RECEIVED_MS + 600_001),
         ("coin", None),
         ("coin", ""),
         ("coin", ...),
@@ -75,13 +81,13 @@ def frame_of(**changed):
 )
 def test_a_trade_with_a_bad_field_names_it(field, value):
     with pytest.raises(BadMessage) as fault:
-        wire.parse_frame(frame_of(**{field: value}), 1)
+        wire.parse_frame(frame_of(**{field: value}), RECEIVED_MS)
     assert fault.value.field == f"trades.{field}"
     assert fault.value.allowed in str(fault.value)
 
 
 def test_the_recorded_trade_reads_as_buyer_and_seller_with_the_buyer_as_aggressor():
-    message = wire.parse_frame(frame_of(), 1)
+    message = wire.parse_frame(frame_of(), RECEIVED_MS)
     assert isinstance(message, TradesMessage)
     (trade,) = message.trades
     assert (trade.buyer, trade.seller) == tuple(GOOD["users"])
@@ -106,18 +112,18 @@ def test_a_book_out_of_order_or_with_a_price_twice_is_bad(bids, asks, what):
 
 
 def test_unknown_keys_are_ignored():
-    assert wire.parse_frame(frame_of(growthMode="enabled"), 1) == wire.parse_frame(frame_of(), 1)
+    assert wire.parse_frame(frame_of(growthMode="enabled"), RECEIVED_MS) == wire.parse_frame(frame_of(), RECEIVED_MS)
 
 
 @pytest.mark.parametrize("coin", ["@107", "PURR/USDC", "xyz:TSLA", "#123", "+123", "o123"])
 def test_trades_of_other_markets_are_read(coin):
-    message = wire.parse_frame(frame_of(coin=coin), 1)
+    message = wire.parse_frame(frame_of(coin=coin), RECEIVED_MS)
     assert isinstance(message, TradesMessage)
     assert ([t.coin for t in message.trades], message.ignored) == ([coin], 0)
 
 
 def test_a_trade_whose_coin_has_a_name_of_no_known_grammar_is_ignored_and_counted():
-    assert wire.parse_frame(frame_of(coin="a~new~grammar"), 1) == TradesMessage((), 1)
+    assert wire.parse_frame(frame_of(coin="a~new~grammar"), RECEIVED_MS) == TradesMessage((), 1)
 
 
 @pytest.mark.parametrize(
@@ -147,17 +153,17 @@ def test_names_outside_the_grammar_have_no_market(coin):
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b"null", b" [] \n"])
 def test_a_frame_without_content_is_empty(raw):
-    assert wire.parse_frame(raw, 1) == EmptyMessage()
+    assert wire.parse_frame(raw, RECEIVED_MS) == EmptyMessage()
 
 
 @pytest.mark.parametrize("raw", [b"{", b'"text"', b"5", b"[1]", b'{"channel":5}', b"\xff\xfe", b'{"channel":"trades"}'])
 def test_a_frame_that_is_not_a_message_is_bad(raw):
     with pytest.raises(BadMessage):
-        wire.parse_frame(raw, 1)
+        wire.parse_frame(raw, RECEIVED_MS)
 
 
 def test_a_channel_we_do_not_use_is_unknown_not_wrong():
-    assert wire.parse_frame(b'{"channel":"webData3","data":{"x":1}}', 1) == UnknownMessage("webData3")
+    assert wire.parse_frame(b'{"channel":"webData3","data":{"x":1}}', RECEIVED_MS) == UnknownMessage("webData3")
 
 
 @quick
@@ -182,7 +188,7 @@ def test_no_broken_trade_makes_the_reader_crash(data):
 
 def try_frame(raw):
     try:
-        wire.parse_frame(raw, 1)
+        wire.parse_frame(raw, RECEIVED_MS)
     except BadMessage as fault:
         text = str(fault)
     else:

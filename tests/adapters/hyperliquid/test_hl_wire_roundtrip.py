@@ -38,7 +38,7 @@ from sigmapilot_core.adapters.hyperliquid.messages import (
 from sigmapilot_core.domain.events import fills_of_trade
 from sigmapilot_core.domain.venue import CashFlow, FundingPayment, SubAccount
 
-NOW = 77
+NOW = 4_000_000_000_000
 
 
 def through(value: object) -> object:
