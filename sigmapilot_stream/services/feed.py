@@ -27,6 +27,8 @@ MAX_BATCH = 200
 MAX_BOOKS = 60
 IDLE_S = 0.02
 TOLD_EVERY_MS = 1_000
+MAY_HOLD_TRADES = frozenset({"trades", "frame", "channel"})
+"""Where a malformed frame lost its channel or its form, and so perhaps trades."""
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +77,8 @@ class FeedService:
         self._last_tick_ms = 0
         self._malformed = 0
         self._told_ms = 0
+        self._nameless: set[str] = set()
+        self._nameless_ms: dict[str, int] = {}
 
     def follow(self, coins: Iterable[str], with_books: Iterable[str], vips: Iterable[str] = ()) -> None:
         """Change what is heard. A recording has no lane for single accounts: it holds what was recorded."""
@@ -140,16 +144,32 @@ class FeedService:
                 entries += self._compared(self.lanes.see(frame, *self.feed.heard()), frame.received_ms)
             if isinstance(frame.parsed, MalformedMessage):
                 self._tell_of(frame.parsed, frame.received_ms)
+                if frame.parsed.coin is None and frame.parsed.channel in MAY_HOLD_TRADES:
+                    self._nameless.add(frame.connection)
+            entries += self._holes(frame.received_ms)
             if frame.kind in (FrameKind.LIVE, FrameKind.HISTORY):
                 self._last_frame_ms[frame.connection] = frame.received_ms
                 self._frames.labels(frame.channel).inc()
         if not self.is_virtual:
             now = self._clock.now_ms()
-            entries += self._compared(self.lanes.overdue(now), now)
+            entries += [*self._holes(now), *self._compared(self.lanes.overdue(now), now)]
             entries += self._tick_before(now)
         if entries:
             await self._inputs.submit(entries)
         self._is_handing_over = False
+
+    def _holes(self, now_ms: int) -> list[Entry]:
+        """After frames that may have held trades and do not say of which coin: any coin of their connection may lack
+        some. Told at most once a second a connection; what came in between is told with the next."""
+        due = [name for name in sorted(self._nameless) if now_ms - self._nameless_ms.get(name, 0) >= TOLD_EVERY_MS]
+        entries: list[Entry] = []
+        for name in due:
+            self._nameless.discard(name)
+            self._nameless_ms[name] = now_ms
+            coins = sorted(coin for part in self.feed.coins_of(name) for coin in part)
+            notes = (note_of(GapMessage(coin, now_ms, now_ms)) for coin in coins)
+            entries += [(FrameKind.GAP.value, now_ms, note) for note in notes]
+        return entries
 
     def _compared(self, found: Iterable[Finding], now_ms: int) -> list[Entry]:
         """Count what the two lanes of an account said; a fill that the public trades lack is a hole in its coin."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from sigmapilot_core.adapters.emulator.composition import Options, RecordingPlan
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig, LimitConfig
+from sigmapilot_core.adapters.emulator.disturbances import Disturbance
 from sigmapilot_core.adapters.emulator.faults import CATALOGUE, FaultOrder, Place, parse_order
 from sigmapilot_core.adapters.emulator.world_store import WorldPlan
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
@@ -17,6 +19,8 @@ from sigmapilot_core.adapters.settings import Settings
 from sigmapilot_core.domain.simulation.settings import Profile
 
 WORLD_FOLDER = "world"
+_ORDERED = "Ordered on the command line."
+_FOREVER_S = 100 * 365 * 86_400
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +42,11 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument("--speed", type=float, help="pace of a recording; 0 is as fast as it is consumed")
     cli.add_argument("--token-file", type=Path, help="file with the token of the routes that change state")
     cli.add_argument(
-        "--fault", action="append", default=[], metavar="NAME[,KEY=VALUE...]", help="fault on from the start"
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[,KEY=VALUE...]",
+        help="fault on from the start; at_s=N: N seconds after the stream is ready, as connections need it",
     )
     cli.add_argument("--deposit", action="append", default=[], metavar="ADDRESS=USD", help="account for real orders")
     cli.add_argument("--unlimited", action="store_true", help="no request and connection limits")
@@ -49,11 +57,13 @@ def options(arguments: Sequence[str], settings: Settings) -> Options:
     """What to run. Errors: ValueError with one sentence; SystemExit of the parser for unknown options."""
     given = parser().parse_args(arguments)
     state_dir = given.state_dir or settings.mode_dir / WORLD_FOLDER
+    faults = [_fault(text) for text in given.fault]
     return Options(
         config=_config(given, settings),
         plan=_plan(given, settings),
         state_dir=state_dir,
-        faults=tuple(_fault(text) for text in given.fault),
+        faults=tuple(order for order, at_s, _ in faults if at_s is None),
+        later=tuple(Disturbance(at_s, seconds, order, _ORDERED) for order, at_s, seconds in faults if at_s is not None),
         declared_disturbances=not given.no_disturbances,
     )
 
@@ -112,8 +122,9 @@ def _deposit(text: str) -> tuple[str, Decimal]:
     return account, usd
 
 
-def _fault(text: str) -> FaultOrder:
-    """`name,key=value,...` in the form of the route's body."""
+def _fault(text: str) -> tuple[FaultOrder, int | None, int]:
+    """`name,key=value,...` in the form of the route's body, with `at_s`: when it begins (None: at once) and how many
+    seconds it lasts then."""
     name, *pairs = text.split(",")
     body: dict[str, object] = {"name": name}
     for pair in pairs:
@@ -121,10 +132,16 @@ def _fault(text: str) -> FaultOrder:
         if not mark:
             raise ValueError(f"--fault holds {pair!r}; allowed is key=value.")
         body[key] = _value(value)
+    at_s = body.pop("at_s", None)
     order = parse_order(body, 0)
-    if CATALOGUE[name].place is Place.CONNECTION or order.until_ms is not None:
-        raise ValueError(f"--fault is {text!r}; allowed are faults that last, without seconds.")
-    return order
+    if at_s is None:
+        if CATALOGUE[name].place is Place.CONNECTION or order.until_ms is not None:
+            raise ValueError(f"--fault is {text!r}; allowed are faults that last, without seconds, or with at_s.")
+        return order, None, 0
+    if not isinstance(at_s, float) or not 0 <= at_s < _FOREVER_S:
+        raise ValueError(f"--fault holds at_s={at_s}; allowed is a number of seconds of 0 or more.")
+    seconds = _FOREVER_S if order.until_ms is None else order.until_ms // 1000
+    return replace(order, until_ms=None), int(at_s), seconds
 
 
 def _value(text: str) -> object:

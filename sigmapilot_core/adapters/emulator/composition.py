@@ -49,6 +49,7 @@ class Options:
     state_dir: Path
     faults: tuple[FaultOrder, ...] = ()
     declared_disturbances: bool = True
+    later: tuple[disturbances.Disturbance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ async def run(options: Options, on_url: Callable[[str], None] = lambda url: None
         await asyncio.wait((building, waiting), return_when=asyncio.FIRST_COMPLETED)
         if building.done():
             built = building.result()
-            emulator.open(built.source, built.world, built.disturbances, **built.about)
+            emulator.open(built.source, built.world, (*built.disturbances, *options.later), **built.about)
             for order in options.faults:
                 await emulator.order_fault(order)
             _LOG.info("emulator ready", **{k: v for k, v in built.about.items() if k != "approximations"})

@@ -17,7 +17,7 @@ from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
 _PLAIN = re.compile(r"-?[0-9]{1,32}(?:\.[0-9]{1,340})?(?:[eE][-+]?[0-9]{1,2})?", re.ASCII)
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}", re.ASCII)
 _NUMBER = "a finite decimal number"
-_MAX_INT = 2**63 - 1
+MAX_INT = 2**63 - 1
 _LEAST, _MOST = Decimal("1e-15"), Decimal("1e15")
 MAX_TEXT = 1_000
 FUTURE_MS = 600_000
@@ -107,7 +107,7 @@ def integer(row: Mapping[str, Any], field: str, low: int = 0) -> int:
 
 def to_integer(value: object, field: str, low: int = 0) -> int:
     """A whole number in [low, 2^63); a bool is not a number."""
-    if type(value) is not int or not low <= value <= _MAX_INT:
+    if type(value) is not int or not low <= value <= MAX_INT:
         raise BadMessage(field, value, f"a whole number of {low} or more")
     return value
 
@@ -128,9 +128,14 @@ def boolean(row: Mapping[str, Any], field: str) -> bool:
 def text(row: Mapping[str, Any], field: str) -> str:
     """A string that can be stored: not endless, without the character zero."""
     value = row.get(field, MISSING)
-    if not isinstance(value, str) or value is MISSING or len(value) > MAX_TEXT or "\0" in value:
+    if not isinstance(value, str) or value is MISSING or not is_storable(value):
         raise BadMessage(field, value, f"a string of at most {MAX_TEXT} characters other than zero")
     return value
+
+
+def is_storable(value: str) -> bool:
+    """Whether a database takes the text: not endless, without the character zero."""
+    return len(value) <= MAX_TEXT and "\0" not in value
 
 
 def traded(row: Mapping[str, Any], field: str, *, may_be_zero: bool = False) -> Decimal:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
 
 from sigmapilot_core.adapters.hyperliquid.coins import is_followed, is_market
 from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
-from sigmapilot_core.adapters.hyperliquid.fields import to_address, to_decimal
+from sigmapilot_core.adapters.hyperliquid.fields import FUTURE_MS, MAX_INT, is_storable, to_address, to_decimal, traded
 from sigmapilot_core.adapters.hyperliquid.messages import BookMessage, TradesMessage
 from sigmapilot_core.domain.events import Book, Level, Trade
 
@@ -62,7 +63,7 @@ def quick_frame(payload: bytes, received_ms: int) -> TradesMessage | BookMessage
     """The message of a sound frame of trades or of a book; None for every other frame."""
     try:
         if payload.startswith(_TRADES):
-            return _trades(payload)
+            return _trades(payload, received_ms)
         if payload.startswith(_BOOK):
             return _book(payload, received_ms)
     except (msgspec.MsgspecError, UnicodeDecodeError, BadMessage):
@@ -70,18 +71,18 @@ def quick_frame(payload: bytes, received_ms: int) -> TradesMessage | BookMessage
     return None
 
 
-def _trades(payload: bytes) -> TradesMessage | None:
-    rows = _TRADES_DECODER.decode(payload).data
+def _trades(payload: bytes, received_ms: int) -> TradesMessage | None:
+    rows, latest_ms = _TRADES_DECODER.decode(payload).data, received_ms + FUTURE_MS
     found = []
     for row in rows:
         if not is_market(row.coin):
             return None  # it is counted there, once its other fields were not looked at
-        if row.time < 0 or row.tid < 0:
+        if not 0 <= row.time <= latest_ms or not 0 <= row.tid <= MAX_INT or not is_storable(row.hash):
             return None
         buyer, seller = row.users
         found.append(
             Trade(
-                row.coin, _above_zero(row.px), _above_zero(row.sz), row.time, row.tid, row.hash,
+                row.coin, _traded(row.px), _traded(row.sz), row.time, row.tid, row.hash,
                 _address(buyer), _address(seller), row.side == "B",
             )
         )  # fmt: skip
@@ -92,8 +93,10 @@ def _book(payload: bytes, received_ms: int) -> BookMessage | None:
     book = _BOOK_DECODER.decode(payload).data
     if book.time < 0 or not is_followed(book.coin):
         return None
-    bids, asks = book.levels
-    return BookMessage(Book(book.coin, book.time, received_ms, _side(bids), _side(asks)))
+    wire_bids, wire_asks = book.levels
+    bids, asks = _side(wire_bids), _side(wire_asks)
+    is_ordered = all(a.px > b.px for a, b in pairwise(bids)) and all(a.px < b.px for a, b in pairwise(asks))
+    return BookMessage(Book(book.coin, book.time, received_ms, bids, asks)) if is_ordered else None
 
 
 def _side(levels: list[_WireLevel]) -> tuple[Level, ...]:
@@ -109,6 +112,12 @@ def _above_zero(text: str) -> Decimal:
     if value <= 0:
         raise BadMessage("px", text, "a number above zero")
     return value
+
+
+@lru_cache(maxsize=65_536)
+def _traded(text: str) -> Decimal:
+    """A price or a size of a trade, within what any market can say."""
+    return traded({"px": text}, "px")
 
 
 @lru_cache(maxsize=65_536)

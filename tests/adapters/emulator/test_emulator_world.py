@@ -209,6 +209,8 @@ def test_a_recording_mode_plays_its_recording(tmp_path: Path) -> None:
     [
         ("--fault", "earthquake"),
         ("--fault", "drop_tcp"),
+        ("--fault", "drop_tcp,at_s=soon"),
+        ("--fault", "drop_tcp,at_s=-1"),
         ("--fault", "http_429,meta"),
         ("--deposit", "me=1"),
         ("--deposit", "0x" + "a" * 40 + "=-1"),
@@ -223,3 +225,15 @@ def test_wrong_options_are_named_with_what_is_allowed(wrong: tuple[str, str]) ->
 def test_a_recording_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"holds 0 files \*.json; allowed is exactly one"):
         build_source(replace(small(tmp_path), plan=RecordingPlan(tmp_path, None)), START_MS)
+
+
+def test_a_fault_can_be_ordered_for_later_on_the_command_line(tmp_path: Path) -> None:
+    settings = load_settings({"SIGMAPILOT_HOME": str(tmp_path)}, environ={})
+    faults = ["close_1012,at_s=60", "freeze_books,coin=ETH,at_s=5,seconds=30", "clock_skew,skew_s=-7"]
+    found = options([word for fault in faults for word in ("--fault", fault)], settings)
+    assert [(d.order.name, d.at_s, d.order.coin) for d in found.later] == [
+        ("close_1012", 60, None),
+        ("freeze_books", 5, "ETH"),
+    ]
+    assert found.later[1].seconds == 30
+    assert [order.name for order in found.faults] == ["clock_skew"]

@@ -15,7 +15,7 @@ from sigmapilot_core.adapters.hyperliquid.errors import BadMessage
 from sigmapilot_core.adapters.hyperliquid.wire import parse_frame, strict_frame
 from sigmapilot_core.adapters.hyperliquid.wire_quick import quick_frame
 
-NOW = 77
+NOW = 4_000_000_000_000
 TEXTS = st.sampled_from(
     ["1", "1.50", "0", "-1", "1e3", "NaN", "Infinity", "", " 1", "1_0", "٣", "0x" + "A" * 40, "@107", "xyz:TSLA", "#7"]
 )
