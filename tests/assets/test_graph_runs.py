@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sigmapilot_assets import jobs
 from sigmapilot_assets.definitions import build
 from sigmapilot_assets.model.pool import bandit_rules
+from sigmapilot_assets.out.snapshot import BEHIND_FAST, BEHIND_SLOW
 from sigmapilot_assets.out.snapshot import build as build_snapshot
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.sensors import deferred_snapshot
@@ -178,6 +179,18 @@ def test_news_within_a_minute_are_held_back_and_asked_for_when_it_is_over(
         assert snapshot_store.newest_version(connection) == 2
         second = snapshot_store.read_snapshot(connection, 2)
     assert (second.slow_version, second.fast_version) == (1, 2), "nothing new was learnt of the traders"
+    made_by = {
+        (row["part"], row["version"], row["asset"]): row["run_id"] for row in rows(platform, model.model_part_runs)
+    }
+    assert {asset for part, _, asset in made_by if part == "slow"} == {*BEHIND_SLOW, "out_stream__snapshot"}
+    assert {asset for part, version, asset in made_by if (part, version) == ("fast", 2)} == {
+        *BEHIND_FAST,
+        "out_stream__snapshot",
+    }
+    assert made_by["fast", 2, "out_stream__snapshot"] != made_by["fast", 1, "out_stream__snapshot"]
+    assert made_by["fast", 2, "model_market__volatility"] == made_by["fast", 1, "out_stream__snapshot"], (
+        "made by the first run"
+    )
 
 
 def test_a_recording_asks_nothing_and_takes_filters_one_to_four(
