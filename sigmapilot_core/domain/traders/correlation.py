@@ -10,8 +10,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -23,6 +25,9 @@ Signs = dict[tuple[str, int], int]
 """(coin, bucket) -> +1 or -1; buckets without a net trade are absent."""
 
 _DEFAULTS = CorrelationParams()
+_BLOCK_ROWS = 128
+_BUSY_SHARE = 0.2  # of the traders: from here on a dense product is the cheaper one
+_EXACT_IN_FLOAT = 8192  # a product of four counts below it is exact in float64
 _ROUNDING = 1e-9  # a float net below this share of the gross is an exact zero
 
 
@@ -152,28 +157,47 @@ def correlation_table(
 ) -> CorrelationTable:
     """The fast form over columns of fills (one row a fill, any order), for the given addresses.
 
-    Fills of other traders and outside the lookback are left out. Memory grows with the square of the addresses: meant
-    for a pool, up to about two thousand. Errors: ValueError for a notional that is not finite.
+    Fills of other traders and outside the lookback are left out. Time and memory grow with the square of the addresses
+    and with the agreements; thousands are fine. Errors: ValueError for a notional that is not finite.
     """
-    names = np.unique(np.asarray(list(addresses), dtype=np.str_))
-    signs = _sign_matrix(
-        names, np.asarray(user), np.asarray(coin), np.asarray(time_ms), signed_notional, as_of_ms, params
+    names = sorted(set(addresses))
+    signs = sign_matrix(names, user, coin, np.asarray(time_ms), signed_notional, as_of_ms, params)
+    return table_of_signs(tuple(names), signs, params)
+
+
+def table_of_signs(
+    addresses: tuple[str, ...], signs: sparse.csr_array, params: CorrelationParams = _DEFAULTS
+) -> CorrelationTable:
+    """All pairs of ascending addresses from their signs, one row a trader, one column a cell (coin, bucket).
+
+    Products of the matrices of buys and of sells count how often two traders traded the same way and against each
+    other. Cells in which many traded (news) are multiplied as dense columns, all others as sparse ones;
+    `_BLOCK_ROWS` traders at a time, so that what is dense stays small. Counts are exact in every type used.
+    """
+    n, minimum = len(addresses), max(1, params.min_common_buckets)
+    counts = np.diff(signs.indptr).astype(np.int64)
+    exact = np.float64 if not n or counts.max() < _EXACT_IN_FLOAT else np.int64
+    buys, sells = _Side.of(signs, 1), _Side.of(signs, -1)
+    table = CorrelationTable(
+        addresses,
+        rho=np.full((n, n), np.nan),
+        n_buckets=np.minimum.outer(counts, counts),
+        n_common=np.zeros((n, n), dtype=np.int64),
+        phi_common=np.full((n, n), np.nan),
     )
-    plus, minus = (signs > 0).astype(np.int64), (signs < 0).astype(np.int64)
-    same_up, same_down = _product(plus, plus), _product(minus, minus)
-    up_down = _product(plus, minus)
-    down_up = up_down.T
-    n_common = same_up + same_down + up_down + down_up
-    counts = np.diag(n_common).copy() if len(names) else np.zeros(0, dtype=np.int64)
-    n_buckets = np.minimum.outer(counts, counts)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rho = np.maximum(0.0, (same_up + same_down - up_down - down_up) / np.sqrt(np.multiply.outer(counts, counts)))
-        marginals = (same_up + up_down) * (down_up + same_down) * (same_up + down_up) * (up_down + same_down)
-        phi = (same_up * same_down - up_down * down_up) / np.sqrt(marginals)
-    minimum = max(1, params.min_common_buckets)
-    rho[n_buckets < minimum] = np.nan
-    phi[(n_common < minimum) | (marginals == 0)] = np.nan
-    return CorrelationTable(tuple(names.tolist()), rho, n_buckets, n_common, phi)
+    for start in range(0, n, _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        up, up_down = buys.common(rows, buys, exact), buys.common(rows, sells, exact)
+        down_up, down = sells.common(rows, buys, exact), sells.common(rows, sells, exact)
+        alike, against = up + down, up_down + down_up
+        np.copyto(table.n_common[rows], alike + against, casting="unsafe")
+        root = np.sqrt(np.multiply.outer(counts[rows], counts))
+        is_known = table.n_buckets[rows] >= minimum
+        np.divide(np.maximum(alike - against, 0), root, out=table.rho[rows], where=is_known)
+        marginals = (up + up_down) * (down_up + down) * (up + down_up) * (up_down + down)
+        is_known = (table.n_common[rows] >= minimum) & (marginals > 0)
+        np.divide(up * down - up_down * down_up, np.sqrt(marginals), out=table.phi_common[rows], where=is_known)
+    return table
 
 
 def measured(pair: PairCorrelation | None, params: CorrelationParams = _DEFAULTS) -> tuple[float, int] | None:
@@ -220,39 +244,71 @@ def _phi(common: list[tuple[int, int]], params: CorrelationParams) -> float | No
     return (up * down - up_down * down_up) / math.sqrt(marginals) if marginals else None
 
 
-def _sign_matrix(
-    names: NDArray[np.str_],
-    user: NDArray[np.str_],
-    coin: NDArray[np.str_],
+def sign_matrix(
+    names: list[str],
+    user: Sequence[str] | NDArray[np.str_],
+    coin: Sequence[str] | NDArray[np.str_],
     time_ms: NDArray[np.int64],
     signed_notional: Sequence[float] | NDArray[np.float64],
     as_of_ms: int,
     params: CorrelationParams,
 ) -> sparse.csr_array:
-    """(trader, distinct (coin, bucket)) matrix of +1 and -1."""
+    """(trader, (bucket, coin)) matrix of +1 and -1."""
     notional = np.asarray(signed_notional, dtype=np.float64)
     if not np.isfinite(notional).all():
         raise ValueError("signed_notional must be finite in every row")
     start, end = window_ms(as_of_ms, params)
-    inside = (time_ms >= start) & (time_ms < end) & np.isin(user, names)
+    row = _places(user, names)
+    inside = (time_ms >= start) & (time_ms < end) & (row >= 0)
     if not inside.any():
-        return sparse.csr_array((len(names), 1), dtype=np.int8)
-    row = np.searchsorted(names, user[inside])
-    coins, coin_index = np.unique(coin[inside], return_inverse=True)
+        return sparse.csr_array((len(names), 1), dtype=np.int32)
+    coins = sorted(pl.Series(coin, dtype=pl.String).unique().to_list())
     bucket = time_ms[inside] // (params.bucket_minutes * MINUTE_MS)
-    cells, column = np.unique(bucket * len(coins) + coin_index, return_inverse=True)
-    cell = row.astype(np.int64) * len(cells) + column
-    filled, at = np.unique(cell, return_inverse=True)
-    net = np.bincount(at, weights=notional[inside])
-    gross = np.bincount(at, weights=np.abs(notional[inside]))
-    sign = np.where(np.abs(net) > _ROUNDING * gross, np.sign(net), 0).astype(np.int8)
-    kept = sign != 0
-    place = (filled[kept] // len(cells), filled[kept] % len(cells))
-    return sparse.csr_array((sign[kept], place), shape=(len(names), len(cells)))
+    column = (bucket - bucket.min()) * len(coins) + _places(coin, coins)[inside]
+    shape, place = (len(names), int(column.max()) + 1), (row[inside], column)
+    net = sparse.csr_array((notional[inside], place), shape=shape)
+    gross = sparse.csr_array((np.abs(notional[inside]), place), shape=shape)
+    sign = np.where(np.abs(net.data) > _ROUNDING * gross.data, np.sign(net.data), 0).astype(np.int32)
+    signs = sparse.csr_array((sign, net.indices, net.indptr), shape=shape)
+    signs.eliminate_zeros()
+    return signs
 
 
-def _product(a: sparse.csr_array, b: sparse.csr_array) -> NDArray[np.int64]:
-    return np.asarray((a @ b.T).toarray(), dtype=np.int64)
+def _places(values: Sequence[str] | NDArray[np.str_], known: list[str]) -> NDArray[np.int64]:
+    """The place of each text among the known ones, -1 for another."""
+    texts = pl.Series(np.asarray(values).tolist() if isinstance(values, np.ndarray) else values, dtype=pl.String)
+    places = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+    return places.to_numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Where each trader bought, or sold: ones in the cells of many as a dense matrix, in the others as a sparse one."""
+
+    dense: NDArray[np.float32]
+    sparse: sparse.csr_array
+    columns: sparse.csr_array
+
+    @classmethod
+    def of(cls, signs: sparse.csr_array, sign: int) -> _Side:
+        """The cells that hold this sign; which cells are of many follows from both signs."""
+        is_busy = np.bincount(signs.indices, minlength=signs.shape[1]) > signs.shape[0] * _BUSY_SHARE
+        row = np.repeat(np.arange(signs.shape[0]), np.diff(signs.indptr))
+        is_ours, is_in_busy = signs.data == sign, is_busy[signs.indices]
+        dense = np.zeros((signs.shape[0], int(is_busy.sum())), dtype=np.float32)
+        place = np.cumsum(is_busy) - 1
+        found = is_ours & is_in_busy
+        dense[row[found], place[signs.indices[found]]] = 1
+        found = is_ours & ~is_in_busy
+        ones = np.ones(np.count_nonzero(found), dtype=np.float32)
+        rest = sparse.csr_array((ones, (row[found], signs.indices[found])), shape=signs.shape)
+        return cls(dense, rest, rest.T.tocsr())
+
+    def common(self, rows: slice, other: _Side, exact: type) -> NDArray[Any]:
+        """In how many cells each of our rows meets each trader of the other side."""
+        found = (self.sparse[rows] @ other.columns).toarray()
+        found += self.dense[rows] @ other.dense.T
+        return found.astype(exact)
 
 
 def _known(value: np.float64) -> float | None:

@@ -81,7 +81,10 @@ def build_history(
 
 
 def _merged(fills: Iterable[Fill], funding: Iterable[FundingPayment]) -> list[Fill | FundingPayment]:
-    events: list[Fill | FundingPayment] = [*funding, *ledger.ordered_fills(fills)]
+    payments, ordered = list(funding), ledger.ordered_fills(fills)
+    if not payments:
+        return list(ordered)
+    events: list[Fill | FundingPayment] = [*payments, *ordered]
     return sorted(events, key=lambda event: event.time_ms)  # stable: funding first within an instant
 
 

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from sigmapilot_core.domain.events import ZERO, Fill
 from sigmapilot_core.domain.frozen import quick
 
 COST_QUANTUM = Decimal("1e-12")
+_TIME = attrgetter("time_ms")
 
 
 class Action(StrEnum):
@@ -87,7 +89,11 @@ def step(state: LedgerState | None, fill: Fill, sz_decimals: int) -> tuple[Ledge
     of an unknown account takes its start position as given; without one, flat is assumed and not anchored.
     Errors: ValueError for a price or size that is not finite and positive, or for a fill of another account or coin.
     """
-    _check(state, fill)
+    px, sz = fill.px, fill.sz
+    if not (sz.is_finite() and px.is_finite() and sz > 0 and px > 0):
+        raise ValueError(f"px and sz of fill {fill.id} must be finite and positive, got px={px} sz={sz}")
+    if state is not None and (state.user != fill.user or state.coin != fill.coin):
+        raise ValueError(f"fill {fill.id} does not belong to the ledger of {state.user} in {state.coin}")
     ledger_before = state.position if state is not None else ZERO
     base, is_gap = _base(state, fill, sz_decimals)
     position, signed = base.position, fill.signed_size
@@ -137,17 +143,15 @@ def is_same_position(a: Decimal, b: Decimal, sz_decimals: int) -> bool:
 
 def ordered_fills(fills: Iterable[Fill]) -> list[Fill]:
     """Fills by exchange time, ties in the order given, each (user, time, coin, tid) once: the order `step` expects."""
-    unique: dict[tuple[str, int, str, int], Fill] = {}
+    seen: set[tuple[str, int, str, int]] = set()
+    unique = []
     for fill in fills:
-        unique.setdefault(fill.key, fill)
-    return sorted(unique.values(), key=lambda fill: fill.time_ms)
-
-
-def _check(state: LedgerState | None, fill: Fill) -> None:
-    if not (fill.sz.is_finite() and fill.px.is_finite() and fill.sz > 0 and fill.px > 0):
-        raise ValueError(f"px and sz of fill {fill.id} must be finite and positive, got px={fill.px} sz={fill.sz}")
-    if state is not None and (state.user != fill.user or state.coin != fill.coin):
-        raise ValueError(f"fill {fill.id} does not belong to the ledger of {state.user} in {state.coin}")
+        key = (fill.user, fill.time_ms, fill.coin, fill.tid)
+        if key not in seen:
+            seen.add(key)
+            unique.append(fill)
+    unique.sort(key=_TIME)
+    return unique
 
 
 def _base(state: LedgerState | None, fill: Fill, sz_decimals: int) -> tuple[LedgerState, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from trader_builders import T0, fill
 
 from sigmapilot_core.domain.events import Fill
 from sigmapilot_core.domain.params import DAY_MS, CorrelationParams
+from sigmapilot_core.domain.traders import correlation
 from sigmapilot_core.domain.traders.correlation import (
     CorrelationTable,
     PairCorrelation,
@@ -243,3 +245,26 @@ def test_independent_skilled_traders_keep_two_votes_of_three_and_copies_one() ->
 
     assert 2.0 <= k_of(free) <= 2.8
     assert k_of(copies) == pytest.approx(1.1, abs=0.06)
+
+
+@pytest.mark.parametrize("busy_share", [0.0, 0.2, 2.0])
+@pytest.mark.parametrize("exact_in_float", [0, 8192])
+def test_dense_and_sparse_cells_in_any_block_give_the_rows_of_the_clear_form(
+    busy_share: float, exact_in_float: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(correlation, "_BUSY_SHARE", busy_share)
+    monkeypatch.setattr(correlation, "_EXACT_IN_FLOAT", exact_in_float)
+    monkeypatch.setattr(correlation, "_BLOCK_ROWS", 7)
+    rng = random.Random(3)
+    news = [("BTC", bucket) for bucket in range(15)]
+    signs: dict[str, Signs] = {}
+    for trader in range(25):
+        own = [("ETH", rng.randrange(400)) for _ in range(rng.randrange(40))]
+        signs[f"0x{trader:02d}"] = {cell: rng.choice((-1, 1)) for cell in [*rng.sample(news, 12), *own]}
+    fills = [
+        fill("buy" if sign > 0 else "sell", 1, 100, bucket * SLOT, tid=i, user=user, coin=coin)
+        for user, cells in signs.items()
+        for i, ((coin, bucket), sign) in enumerate(cells.items())
+    ]
+    params = CorrelationParams(min_common_buckets=8)
+    assert fast(fills, list(signs), params).pairs() == correlations(signs_of(fills, AS_OF, params), signs, params)
