@@ -25,6 +25,7 @@ from sigmapilot_assets.raw.market import candles, market
 from sigmapilot_assets.report.audit import audit_checks
 from sigmapilot_assets.report.completeness import completeness
 from sigmapilot_assets.report.dbt import dbt_resource, report_models
+from sigmapilot_assets.report.science import gates, truth
 from sigmapilot_assets.report.storage import run_history, storage_partitions
 from sigmapilot_assets.schedules import all_schedules
 from sigmapilot_assets.sensors import all_sensors
@@ -49,6 +50,8 @@ PYTHON_ASSETS = [
     pool_asof,
     storage_partitions,
     run_history,
+    gates,
+    truth,
 ]
 
 

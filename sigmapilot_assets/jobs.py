@@ -14,6 +14,8 @@ POOL = dg.AssetSelection.assets(
     "raw_hyperliquid__fills_history", "core_traders__filters", "core_traders__episodes", "model_traders__pool"
 )
 CALIBRATION = dg.AssetSelection.assets("model_decisions__calibration")
+GATES = dg.AssetSelection.assets("report_science__gates")
+TRUTH = dg.AssetSelection.assets("report_science__truth")
 COMPLETENESS = dg.AssetSelection.assets("report_feed__completeness")
 PAST_DAYS = dg.AssetSelection.assets("core_traders__filters_asof", "model_traders__pool_asof")
 LEADERBOARD = dg.AssetSelection.assets("raw_hyperliquid__leaderboard")
@@ -26,7 +28,9 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.Unreso
 
 
 materialise_all = _job(
-    "materialise_all", dg.AssetSelection.all() - PAST_DAYS, "Every asset of today, from the leaderboard to the reports."
+    "materialise_all",
+    dg.AssetSelection.all() - PAST_DAYS - TRUTH,
+    "Every asset of today, from the leaderboard to the reports.",
 )
 refresh_leaderboard = _job("refresh_leaderboard", LEADERBOARD, "Download and store today's leaderboard.")
 refresh_alpha_pool = _job(
@@ -43,6 +47,8 @@ measure_completeness = _job(
 fit_calibration = _job(
     "fit_calibration", CALIBRATION | SNAPSHOT, "Both calibration maps from the outcomes known by now, snapshot."
 )
+judge_gates = _job("judge_gates", GATES, "What each gate was worth, drift of the inputs, deflated Sharpe ratio.")
+ask_truth = _job("ask_truth", TRUTH, "The truth of one more simulated world, and of the ten newest together.")
 publish_snapshot = _job("publish_snapshot", SNAPSHOT, "The snapshot alone, of what is stored now.")
 evaluate_past_day = _job(
     "evaluate_past_day", PAST_DAYS, "One past day from what was known when it ended; a partition a day."
@@ -63,6 +69,8 @@ all_jobs = [
     measure_completeness,
     audit_logs,
     fit_calibration,
+    judge_gates,
+    ask_truth,
     publish_snapshot,
     evaluate_past_day,
 ]

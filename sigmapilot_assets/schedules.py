@@ -53,6 +53,8 @@ all_schedules = [
     _schedule("leaderboard_daily", jobs.refresh_leaderboard, "30 0 * * *", "Leaderboard at 00:30 UTC."),
     _schedule("pool_daily", jobs.refresh_alpha_pool, "45 0 * * *", "Pool, correlations and snapshot after it."),
     volatility_every_5_minutes,
+    _schedule("gates_daily", jobs.judge_gates, "40 1 * * *", "What the gates were worth, drift of the inputs."),
+    _schedule("truth_daily", jobs.ask_truth, "10 2 * * *", "One more simulated world is asked its truth."),
     _schedule("calibration_daily", jobs.fit_calibration, "15 0 * * *", "Calibration maps of yesterday's outcomes."),
     _schedule(
         "audit_nightly", jobs.audit_logs, "20 1 * * *", "Decisions made again and hash chains walked, 01:20 UTC."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -225,3 +226,28 @@ def test_the_snapshot_carries_the_maps_of_the_newest_fit(platform: Platform, ins
         assert snapshot_store.read_snapshot(connection, 1).slow.calibration.probability.is_identity
         science_store.store_report(connection, Report(science_store.CALIBRATION, later, canonical_json(fitted)))
         assert build_snapshot(connection, platform).slow.calibration == fitted.maps
+
+
+def test_gates_without_a_decision_are_unknown_and_alarm_nobody(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    result = run(platform, instance, "judge_gates")
+    assert result.success
+    with platform.engine.connect() as connection:
+        found = science_store.newest_report(connection, science_store.GATES)
+    assert found is not None
+    content = json.loads(found.content)
+    assert (content["decisions"], content["sharpe"]) == (0, None)
+    assert [row["stopped"]["value"] for row in content["gates"]] == [None] * 7
+
+
+@pytest.mark.slow
+def test_one_more_world_is_asked_its_truth(platform: Platform, instance: dg.DagsterInstance) -> None:
+    definitions = build({"platform": platform})
+    config = {"ops": {"report_science__truth": {"config": {"seed": 4, "traders": 60}}}}
+    result = definitions.resolve_job_def("ask_truth").execute_in_process(instance=instance, run_config=config)
+    assert result.success
+    with platform.engine.connect() as connection:
+        found = science_store.newest_report(connection, science_store.TRUTH)
+    assert found is not None
+    assert json.loads(found.content)["seeds"] == [4]

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
-from sigmapilot_core.adapters.postgres.schema.model import science_reports
+from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.schema.model import marks_1m, science_reports
 from sigmapilot_core.adapters.postgres.schema.stream import decision_logs, ticket_outcomes
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus.expected_value import CalibrationMaps
+from sigmapilot_core.domain.consensus.gates import GATE_NAMES
+from sigmapilot_core.domain.consensus.record import DecisionType
 from sigmapilot_core.domain.evaluation.calibration import CalibrationReport, Closed
+from sigmapilot_core.domain.evaluation.record import Minutes
+from sigmapilot_core.domain.evaluation.replay import Judged
+from sigmapilot_core.domain.events import Direction
+from sigmapilot_core.domain.params import MINUTE_MS
 
 CALIBRATION = "calibration"
-WALK_FORWARD = "walk_forward"
+GATES = "gates"
 TRUTH = "truth"
+TRUTH_WORLD = "truth_world"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,65 @@ def closed_decisions(connection: sa.Connection) -> list[Closed]:
     )
     found = (_closed(row.record, row.closed_ts, row.gross_r) for row in connection.execute(query))
     return [one for one in found if one is not None]
+
+
+def newest_reports(connection: sa.Connection, kind: str, limit: int) -> list[Report]:
+    """The newest reports of a kind, newest first."""
+    table = science_reports
+    query = sa.select(table).where(table.c.kind == kind).order_by(table.c.computed_at.desc()).limit(limit)
+    return [Report(row.kind, row.computed_at, row.content) for row in connection.execute(query)]
+
+
+def written_decisions(connection: sa.Connection, since: datetime) -> tuple[tuple[str, ...], list[Judged]]:
+    """(coins, decisions since an instant in order of time); `coin` of a decision is its place among the coins. Who
+    agreed is not in the public record."""
+    d = decision_logs.c
+    query = sa.select(d.record).where(d.decided_at >= since).order_by(d.decided_at, d.id)
+    records = [json.loads(record) for record in connection.execute(query).scalars()]
+    coins = tuple(sorted({record["asset"] for record in records}))
+    return coins, [_judged(record, coins.index(record["asset"])) for record in records]
+
+
+def read_minutes(connection: sa.Connection, coins: Sequence[str], start_ms: int, end_ms: int) -> Minutes:
+    """Stored one-minute candles of the coins over [start, end); NaN where none is stored."""
+    size = max(0, (end_ms - start_ms) // MINUTE_MS)
+    columns = {name: np.full((size, len(coins)), np.nan) for name in ("open", "high", "low", "close", "volume")}
+    table = marks_1m
+    for place, coin in enumerate(coins):
+        query = sa.select(table.c.ts, *(table.c[name] for name in columns)).where(
+            table.c.asset == coin, table.c.ts >= at(start_ms), table.c.ts < at(start_ms + size * MINUTE_MS)
+        )
+        for row in connection.execute(query):
+            minute = (int(row.ts.timestamp() * 1000) - start_ms) // MINUTE_MS
+            for name, values in columns.items():
+                values[minute, place] = getattr(row, name)
+    return Minutes(start_ms, **columns)
+
+
+def _judged(record: dict[str, Any], coin: int) -> Judged:
+    ev = record["ev"] or {}
+    gates = {gate["name"]: gate for gate in record["gates"]}
+    names = ("p_raw", "p_win", "win_r", "loss_r", "gross_raw_r", "gross_r", "cost_r", "net_r")
+    return Judged(
+        coin=coin,
+        direction=Direction(record["direction"]),
+        decided_at_ms=int(record["decided_at_ms"]),
+        decision_type=DecisionType(record["decision_type"]),
+        passed=tuple(gates[name]["passed"] for name in GATE_NAMES),
+        agreeing=(),
+        n_voters=int(record["trader_count"]),
+        effective_k=_number(record["effective_k"]),
+        mid=_number(record["mid"]),
+        trade_stop=_number(record["trade_stop_fraction"]),
+        regime=record["regime"],
+        age_s=_number(gates["freshness"]["value"]),
+        drift_r=_number(gates["price_band"]["value"]),
+        **{name: _number(ev.get(name)) for name in names},
+    )
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)
 
 
 def _closed(record: str, closed_at: datetime, gross_r: float) -> Closed | None:

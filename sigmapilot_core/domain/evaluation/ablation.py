@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from sigmapilot_core.domain.consensus.gates import GATE_NAMES
 from sigmapilot_core.domain.evaluation.bootstrap import Interval, day_of, mean_interval
-from sigmapilot_core.domain.evaluation.day_model import Learner
+from sigmapilot_core.domain.evaluation.record import Minutes
 from sigmapilot_core.domain.evaluation.replay import Judged
 from sigmapilot_core.domain.evaluation.scoring import Scored, score
-from sigmapilot_core.domain.evaluation.walk_forward import Walk
-from sigmapilot_core.domain.params import Params
+from sigmapilot_core.domain.params import OutcomeParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +27,18 @@ class GateWorth:
     saved_r: float
 
 
-def gate_worth(learner: Learner, walk: Walk, params: Params, seed: int) -> tuple[GateWorth, ...]:
-    """One row a gate over the test days."""
-    tested = walk.tested()
+def gate_worth(
+    minutes: Minutes, judged: Sequence[Judged], tested: Sequence[Scored], params: OutcomeParams, seed: int
+) -> tuple[GateWorth, ...]:
+    """One row a gate over written decisions; `tested` are those of them that passed all gates, ended."""
     passed = _interval(tested, seed)
     costs = [one.judged.cost_r for one in tested if one.judged.cost_r is not None]
     usual = sum(costs) / len(costs) if costs else 0.0
     rows = []
     for index, name in enumerate(GATE_NAMES):
-        stopped = [one for one in walk.judged if _only(one, index) and walk.fold_of(one.decided_at_ms) is not None]
+        stopped = [one for one in judged if _only(one, index)]
         priced = [one if one.cost_r is not None else replace(one, cost_r=usual) for one in stopped]
-        ended = [one for one in score(learner.record.minutes, priced, params.outcome) if one.result_r is not None]
+        ended = [one for one in score(minutes, priced, params) if one.result_r is not None]
         saved = -sum(one.result_r or 0.0 for one in ended)
         rows.append(GateWorth(name, _interval(ended, seed), passed, saved))
     return tuple(rows)

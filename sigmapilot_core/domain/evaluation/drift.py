@@ -51,6 +51,11 @@ def drift_of(walk: Walk) -> tuple[InputDrift, ...]:
     last = walk.folds[-1]
     fit = [one for one in walk.judged if one.decided_at_ms < last.fit_until_ms]
     now = [one for one in walk.judged if one.decided_at_ms >= last.start_ms]
+    return drift_between(fit, now)
+
+
+def drift_between(fit: Sequence[Judged], now: Sequence[Judged]) -> tuple[InputDrift, ...]:
+    """One row an input: decisions now against those of the fitting period."""
     return tuple(input_drift(name, _values(fit, read), _values(now, read)) for name, read in INPUTS.items())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def _scored(
     if is_turned and opposite is not None and opposite.mid is not None:
         gross = one.direction.sign * (opposite.mid - one.mid) / (one.mid * one.trade_stop)
         return Scored(one, opposite.decided_at_ms, gross, gross - one.cost_r, ClosedReason.OPPOSITE)
-    if reason == UNRESOLVED:
+    if reason == UNRESOLVED or math.isnan(gross_r):
         return Scored(one, None, None, None, None)
     return Scored(one, closed_ms, gross_r, gross_r - one.cost_r, REASONS[reason])
 

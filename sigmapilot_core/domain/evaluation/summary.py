@@ -89,7 +89,7 @@ def evaluate(
         raw_ev_gap=ev_gap(tested, seed, is_raw=True),
         probability=_probability(tested, is_raw=False),
         raw_probability=_probability(tested, is_raw=True),
-        gates=gate_worth(learner, own, params, seed),
+        gates=gate_worth(learner.record.minutes, own.judged_in_tests(), tested, params.outcome, seed),
         sharpe=deflated_sharpe([daily_r(limited(one, params), own) for one in walks.values()]),
         drift=drift_of(own),
     )

@@ -60,6 +60,10 @@ class Walk:
         """The fold that tests an instant."""
         return next((fold for fold in self.folds if fold.start_ms <= time_ms < fold.end_ms), None)
 
+    def judged_in_tests(self) -> tuple[Judged, ...]:
+        """All written decisions of test days."""
+        return tuple(one for one in self.judged if self.fold_of(one.decided_at_ms) is not None)
+
     def tested(self) -> tuple[Scored, ...]:
         """Decisions of test days whose end is known."""
         return tuple(

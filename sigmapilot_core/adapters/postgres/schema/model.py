@@ -402,7 +402,7 @@ model_snapshots = sa.Table(
 science_reports = sa.Table(
     "science_reports",
     metadata,
-    key("kind", Text),  # calibration | walk_forward | truth
+    key("kind", Text),  # calibration | gates | truth | truth_world
     key("computed_at", Time),
     column("content", Text),  # JSON
 )
