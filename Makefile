@@ -9,7 +9,7 @@ FUZZ_FRAMES ?= 1000000
 FILLS ?= 24000
 KILLS ?= 4
 
-.PHONY: setup demo live test check lint types bench fuzz soak browser kafka kafka-full realdata slow e2e lock clean audit
+.PHONY: setup demo live test check lint types bench fuzz soak browser kafka kafka-full realdata slow e2e kill-test lock clean audit
 
 setup: $(STAMP)
 
@@ -65,6 +65,10 @@ fuzz: setup
 
 soak: setup
 	$(BIN)/pytest -m soak --timeout 7200 --soak-minutes $(SOAK_MINUTES)
+
+# 50 kills of stream, feed and Postgres over 300 000 fills; continuous integration runs a short form
+kill-test: setup
+	$(BIN)/pytest -s -m slow --timeout 3600 tests/stream/test_stream_kill.py --kills 50 --kill-fills 300000
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -11,7 +11,7 @@ from sigmapilot_assets.external import STREAM_TABLES, StreamTable
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.adapters.postgres.schema.model import alerts, position_signals
-from sigmapilot_core.adapters.postgres.schema.stream import risk_governor_state
+from sigmapilot_core.adapters.postgres.schema.stream import risk_governor_state, stream_status
 from sigmapilot_core.adapters.postgres.tables import metadata
 from sigmapilot_core.domain.publication import MIN_INTERVAL_MS, Step
 
@@ -127,12 +127,35 @@ def kill_switch(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[
                 at=stored.updated_at,  # type: ignore[union-attr]
             )
         else:
-            connection.execute(
-                alerts.update()
-                .where(alerts.c.kind == "kill_switch", alerts.c.cleared_at.is_(None))
-                .values(cleared_at=sa.func.now())
-            )
+            _clear(connection, "kill_switch")
     return dg.SkipReason("kill switch is on" if tripped else "kill switch is off")
+
+
+@dg.sensor(
+    minimum_interval_seconds=30, default_status=_RUNNING, description="The stream is overloaded: one alert each time."
+)
+def stream_overload(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
+    """Raise an alert while decisions are behind the feed, clear it when they have caught up."""
+    with platform.transaction() as connection:
+        value = connection.execute(sa.select(stream_status.c.value).where(stream_status.c.key == "overload")).scalar()
+        if value is not None and value["since_ms"] is not None:
+            raise_alert(
+                connection,
+                alert_id=f"overload:{value['since_ms']}",
+                kind="overload",
+                severity="warning",
+                message=f"decisions are behind the feed: {value['detail']}",
+                at=platform.now(),
+            )
+        else:
+            _clear(connection, "overload")
+    return dg.SkipReason("the stream said nothing yet" if value is None else value["detail"])
+
+
+def _clear(connection: sa.Connection, kind: str) -> None:
+    connection.execute(
+        alerts.update().where(alerts.c.kind == kind, alerts.c.cleared_at.is_(None)).values(cleared_at=sa.func.now())
+    )
 
 
 @dg.run_failure_sensor(
@@ -164,6 +187,7 @@ all_sensors = [
     deferred_snapshot,
     stream_tables,
     kill_switch,
+    stream_overload,
     failed_run,
     dg.AutomationConditionSensorDefinition(
         "automation", target=dg.AssetSelection.all(), default_status=_RUNNING, minimum_interval_seconds=60

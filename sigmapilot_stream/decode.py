@@ -33,8 +33,8 @@ from sigmapilot_core.domain.venue import Position
 from sigmapilot_stream.records import InputRecord
 
 TICK, SNAPSHOT, PRIMED, LOST, RECONCILED, ACCOUNT = "tick", "snapshot", "primed", "lost", "reconciled", "account"
-STARTED, HELD = "started", "held"
-_SAYS_NOTHING = (FrameKind.LINK, STARTED, HELD)
+STARTED, HELD, CANARY = "started", "held", "canary"
+_SAYS_NOTHING = (FrameKind.LINK, STARTED, HELD, CANARY)
 
 
 class UnreadableInputError(ValueError):

@@ -67,6 +67,7 @@ class Executor:
         # called in every transaction of a step, by whoever has a say in whether it may be committed
         self.within: Callable[[sa.Connection], None] = lambda _: None
         self._newest_ms = 0
+        self.canary = 0
 
     async def handle(self, intent: IntentRecord) -> None:
         """One piece of work. It never waits for the decision step, which may be waiting for this."""
@@ -90,7 +91,7 @@ class Executor:
         self._newest_ms = max(self._newest_ms, intent.at_ms)
         found = self._act(intent)
         is_due = intent.at_ms - self._told_ms >= ACCOUNT_EVERY_MS
-        if not found and not is_due and intent.kind != "enter":
+        if not found and not is_due and intent.kind not in ("enter", "canary"):
             return
         account = self.desk.account(intent.at_ms)
         self.risk = steps.on_account(self.risk, account, intent.at_ms, self._params.risk)
@@ -102,6 +103,8 @@ class Executor:
                 await self._publish(_record(intent.account, output))
         if is_due or found or self.risk.kill_switch != before.kill_switch:
             self._tell(intent.at_ms)
+        if intent.kind == "canary":
+            self.canary = int(intent.symbol)
 
     def _act(self, intent: IntentRecord) -> list[DeskOutput]:
         match intent.kind:

@@ -17,7 +17,8 @@ class InputRecord(msgspec.Struct, frozen=True):
     the state of the connections, `snapshot` a model snapshot that became active, `primed` positions of one account
     asked from the venue, `lost` an account whose fills may have been missed, `reconciled` a coin that was compared
     with the venue again, `account` the governor's state with our own (paper) account, `held` the coins that
-    account holds, `started` the settings and the venue's list of assets of a process that began.
+    account holds, `started` the settings and the venue's list of assets of a process that began, `canary` a sign of
+    life that passes the whole path.
     """
 
     seq: int
@@ -93,13 +94,13 @@ class IntentRecord(msgspec.Struct, frozen=True):
     """Work for the executor of one trading account.
 
     kind `enter` carries a signal with the book it was decided on; `opposite` a consensus against an open position;
-    `market` the book and mark that open positions are checked against; `time` the passing of time. `seq` is the input
-    that led to it. Over a broker `source` is the partition it comes from and `order` its place there, ascending: what
-    is told twice is done once.
+    `market` the book and mark that open positions are checked against; `time` the passing of time; `canary` a sign of
+    life, its number in `symbol`. `seq` is the input that led to it. Over a broker `source` is the partition it comes
+    from and `order` its place there, ascending: what is told twice is done once.
     """
 
     account: str
-    kind: Literal["enter", "opposite", "market", "time"]
+    kind: Literal["enter", "opposite", "market", "time", "canary"]
     at_ms: int
     symbol: str = ""
     signal: SignalRecord | None = None

@@ -26,6 +26,7 @@ from sigmapilot_stream.observe import Observer
 from sigmapilot_stream.records import IntentRecord
 from sigmapilot_stream.restore import Before, resume, uncommitted
 from sigmapilot_stream.services.announce import Announcer
+from sigmapilot_stream.services.canary import CanaryService
 from sigmapilot_stream.services.checkpointing import Checkpointing
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import Gauges
@@ -99,9 +100,12 @@ class Stream:
         gauges = Gauges(
             metrics, clock, self.decide, self.inputs, self.feed, self.snapshots, world.limiter, params.freshness
         )
+        self.canary = CanaryService(
+            self.inputs, self.decide, self.executor, world.database, clock, metrics, lambda: self._intended
+        )
         self.health = HealthService(
             world.database, clock, self.decide, self.feed, self.snapshots, gauges, params.freshness,
-            self.priming, lambda: report_ready(settings),
+            self.priming, lambda: report_ready(settings), self.canary,
         )  # fmt: skip
         kept = settings.retention
         self.journal = JournalService(
@@ -210,6 +214,7 @@ class Stream:
             self.priming.run(),
             self.missed.run(),
             self.health.run(),
+            self.canary.run(),
             self.journal.run(),
             self.executor.tell(),
             self.switches.run(),

@@ -68,3 +68,7 @@ class DecideView(Protocol):
     @property
     def handled_seq(self) -> int:
         """The last input that is decided on and committed."""
+
+    @property
+    def handled_ms(self) -> int | None:
+        """Receive time of that input; None where it is not known."""

@@ -65,5 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """
     parser.addoption("--kafka-fills", type=int, default=24_000, help="fills that flow through the broker")
     parser.addoption("--kafka-kills", type=int, default=4, help="workers killed while they flow")
+    parser.addoption("--kills", type=int, default=6, help="how often the kill test kills")
+    parser.addoption("--kill-fills", type=int, default=20_000, help="fills of the kill test")
     parser.addoption("--soak-minutes", type=float, default=30.0, help="how long each soak runs")
     parser.addoption("--fuzz-frames", type=int, default=30_000, help="mutated frames; a million by `make fuzz`")

@@ -14,7 +14,7 @@ import structlog
 from sigmapilot_core.adapters.postgres.decision_store import MadeDecision
 from sigmapilot_core.domain.consensus.record import DecisionType
 from sigmapilot_core.domain.engine.outputs import GapKind
-from sigmapilot_stream.decode import STARTED, TICK
+from sigmapilot_stream.decode import CANARY, STARTED, TICK
 from sigmapilot_stream.effects import Effects, Written
 from sigmapilot_stream.messages import market_intent, opposite_intent, outcome_record, signal_intent, signal_record
 from sigmapilot_stream.observe import Observer
@@ -65,6 +65,7 @@ class Decide:
     ) -> None:
         self.worker = worker
         self.handled_seq = -1
+        self.handled_ms: int | None = None
         self.is_live = False
         self._database = database
         self._channels = channels
@@ -87,9 +88,11 @@ class Decide:
         effects, heard = self.worker.handle(batch.records, lambda record: self._note_market(record, told))
         self._observer.heard(heard)
         is_due = self._checkpointing is not None and self._checkpointing.is_due
-        await self.commit(effects, told, is_forced=is_due)
+        # a canary passes the commit as well, whether or not there is anything to write
+        await self.commit(effects, told, is_forced=is_due or any(intent.kind == "canary" for _, intent in told))
+        self.handled_ms = batch.records[-1].received_ms
         if self._checkpointing is not None and is_due:
-            await self._checkpointing.take(self.worker, effects.last_seq, batch.records[-1].received_ms)
+            await self._checkpointing.take(self.worker, effects.last_seq, self.handled_ms)
 
     async def commit(self, effects: Effects, told: Sequence[Told] = (), *, is_forced: bool = False) -> None:
         """Write effects, and the progress at least once a second; then tell of what is new, and of the market."""
@@ -157,6 +160,9 @@ class Decide:
     def _note_market(self, record: InputRecord, told: list[Told]) -> None:
         """With each tick: books and marks of coins with an open position, at most twice a second; and the passing of
         time, which a start is as well."""
+        if record.kind == CANARY and self.is_live:
+            sign = IntentRecord(self._account, "canary", record.received_ms, record.payload.decode())
+            told.append((record.seq, sign))
         if record.kind not in (TICK, STARTED) or not self.is_live:
             return
         now_ms, coins = record.received_ms, self.worker.engine.coins

@@ -89,6 +89,11 @@ class Followed:
         return sum(int(self.reports[s.name]["seq"]) + 1 for s in self.shares if s.name in self.reports) - 1
 
     @property
+    def handled_ms(self) -> int | None:
+        """Not known here: the workers report numbers of inputs, not their receive times."""
+        return None
+
+    @property
     def snapshot_version(self) -> int | None:
         """The oldest model that any partition decides with; None while one has none, or says nothing."""
         found = [self._version(share) for share in self.shares]

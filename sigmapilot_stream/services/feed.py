@@ -67,6 +67,7 @@ class FeedService:
         self._clock = clock
         self._inputs = inputs
         self._frames = metrics.sigmapilot_frames_total
+        self._waits = metrics.sigmapilot_reader_waits_total
         self._vip_fills = metrics.sigmapilot_vip_fills_total
         self.lanes = Comparison()
         self._pending: list[ReceivedFrame] = []
@@ -121,6 +122,7 @@ class FeedService:
             self._arrived.set()
             if len(self._pending) >= MAX_BATCH:
                 self._room.clear()
+                self._waits.inc()
                 await self._room.wait()
 
     async def _wait(self) -> list[ReceivedFrame]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from sigmapilot_core.adapters.hyperliquid.connection import LinkState
 from sigmapilot_core.adapters.hyperliquid.limiter import Limiter
 from sigmapilot_core.adapters.metrics import Metrics
@@ -14,7 +16,11 @@ from sigmapilot_stream.services.snapshots import SnapshotService
 from sigmapilot_stream.views import DecideView
 
 SNAPSHOT_LIMIT_S = 3600.0
+OVERLOADED_S, MADE_UP_FOR_S = 5.0, 1.0
+"""Beyond five seconds books are too old to decide on (spec 5.4)."""
 SET_ASIDE = ("duplicates", "ignored", "malformed", "empty", "unknown", "errors")
+
+log = structlog.get_logger(__name__)
 
 
 class Gauges:
@@ -40,6 +46,8 @@ class Gauges:
         self._limiter = limiter
         self._limits = limits
         self._counted: dict[str, int] = {}
+        self.lag_s = 0.0
+        self.overloaded_since_ms: int | None = None
 
     def sample(self) -> None:
         """Measure everything once."""
@@ -71,6 +79,22 @@ class Gauges:
         )
         depth = self._inputs.sent_seq - self._decide.handled_seq
         m.sigmapilot_queue_depth.labels(self._decide.worker.partition).set(max(0, depth))
+        self._sample_lag(now, depth)
+
+    def _sample_lag(self, now: int, depth: int) -> None:
+        """How far decisions are behind. Overload begins beyond `OVERLOADED_S` and is over below `MADE_UP_FOR_S`."""
+        handled_ms = self._decide.handled_ms
+        if depth > 0 and handled_ms is None:
+            return  # not known, which is not the same as none
+        self.lag_s = 0.0 if depth <= 0 or handled_ms is None else max(0.0, (now - handled_ms) / 1000)
+        if self.overloaded_since_ms is None and self.lag_s > OVERLOADED_S:
+            self.overloaded_since_ms = now
+            log.warning("decisions are behind the feed, which is slowed down", lag_s=self.lag_s, waiting=depth)
+        elif self.overloaded_since_ms is not None and self.lag_s < MADE_UP_FOR_S:
+            log.warning("the overload is over", seconds=(now - self.overloaded_since_ms) / 1000)
+            self.overloaded_since_ms = None
+        self._metrics.sigmapilot_lag_seconds.set(self.lag_s)
+        self._metrics.sigmapilot_overloaded.set(self.overloaded_since_ms is not None)
 
     def _sample_snapshot(self, now: int) -> None:
         m, snapshot = self._metrics, self._snapshots.newest

@@ -16,6 +16,7 @@ from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
 from sigmapilot_stream.services.asset_rows import asset_row
+from sigmapilot_stream.services.canary import CanaryService
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import SNAPSHOT_LIMIT_S, Gauges
 from sigmapilot_stream.services.priming import PrimingService
@@ -24,6 +25,7 @@ from sigmapilot_stream.views import DecideView
 
 EVERY_S = 1.0
 HEARTBEAT_LIMIT_S = 15.0
+CANARY_LIMIT_S = 180.0
 RATE_REPORTS = 10
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ class HealthService:
         limits: FreshnessParams,
         priming: PrimingService,
         on_ready: Callable[[], Awaitable[bool]],
+        canary: CanaryService | None = None,
     ) -> None:
         self.was_ready = False
         self.has_ended = False
@@ -58,6 +61,7 @@ class HealthService:
         self._limits = limits
         self._priming = priming
         self._on_ready = on_ready
+        self._canary = canary
         self._totals: dict[str, deque[tuple[int, int]]] = {}
 
     def missing(self) -> list[str]:
@@ -106,6 +110,8 @@ class HealthService:
             "frames": self._rate("frames", counts.get("frames", 0), f"{counts.get('malformed', 0)} malformed"),
             "fills": self._rate("fills", counters.fills, f"{counters.duplicate} duplicates"),
             "lag": _row(feed.queued, now, None, f"input {self._decide.handled_seq} committed"),
+            "overload": self._overload_row(now),
+            "path": self._path_row(),
             "snapshot": _row(
                 None if newest is None else newest.version,
                 None if newest is None else newest.published_at_ms,
@@ -120,6 +126,20 @@ class HealthService:
             told = "the recording has ended" if self.has_ended else "the recording plays"
             status["ended"] = _row(self.has_ended, now, None, told)
         return status
+
+    def _overload_row(self, now: int) -> Row:
+        """Whether decisions are behind the feed, and since when."""
+        since = self._gauges.overloaded_since_ms
+        told = "decisions keep up" if since is None else f"{self._gauges.lag_s:.1f} s behind; the reader is slowed down"
+        return {**_row(since is not None, now, None, told), "since_ms": since}
+
+    def _path_row(self) -> Row:
+        """The newest canary that passed the whole path."""
+        canary = self._canary
+        if canary is None or canary.took_s is None:
+            return _row(None, None, CANARY_LIMIT_S, "no canary passed the path yet")
+        told = f"from the journal to the paper account in {canary.took_s:.2f} s"
+        return _row(canary.passed, canary.passed_ms, CANARY_LIMIT_S, told)
 
     def _priming_row(self, now: int) -> Row:
         """Share of followed traders whose positions are known, and how long the rest takes at best."""

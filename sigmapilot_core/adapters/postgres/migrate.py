@@ -6,8 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.partitions import ensure_months, month_of, next_month
@@ -25,6 +23,10 @@ def upgrade(url: str, now: datetime | None = None) -> None:
 
     `now` is the caller's clock; without it no partition is created.
     """
+    # only a start of the system migrates; the stream is back sooner after a kill without Alembic
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     engine = create_engine(url)
