@@ -13,18 +13,22 @@ from sigmapilot_core.adapters.postgres.as_of_store import end_of
 DAYS = dg.DailyPartitionsDefinition(start_date="2025-01-01", timezone="UTC")
 
 
-def day_of(context: dg.AssetExecutionContext, platform: Platform) -> date:
-    """The day of the run's partition.
+# a backfill of many days is one run: a day follows from the one before, and a run of its own costs seconds
+ONE_RUN = dg.BackfillPolicy.single_run()
+
+
+def days_of(context: dg.AssetExecutionContext, platform: Platform) -> list[date]:
+    """The days of the run's partitions, oldest first.
 
     Raises:
-        Failure: there is none, or the day is not over by the platform's clock, which in a recording is the recording's.
+        Failure: there is none, or one is not over by the platform's clock, which in a recording is the recording's.
     """
-    if not context.has_partition_key:
+    if not (context.has_partition_key or context.has_partition_key_range):
         raise dg.Failure("the run names no day; launch it with a partition: --partition YYYY-MM-DD")
-    day = date.fromisoformat(context.partition_key)
-    if platform.now() < end_of(day):
+    days = sorted(date.fromisoformat(key) for key in context.partition_keys)
+    if platform.now() < end_of(days[-1]):
         raise dg.Failure(
-            f"partition {day} is not over: it is {platform.now():%Y-%m-%d %H:%M} UTC, and a day is evaluated as of its "
-            "end; allowed are days before today"
+            f"partition {days[-1]} is not over: it is {platform.now():%Y-%m-%d %H:%M} UTC, and a day is evaluated as "
+            "of its end; allowed are days before today"
         )
-    return day
+    return days

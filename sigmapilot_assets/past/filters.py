@@ -7,7 +7,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from sigmapilot_assets.metadata import preview_table
-from sigmapilot_assets.past.days import DAYS, day_of
+from sigmapilot_assets.past.days import DAYS, ONE_RUN, days_of
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import history_store, leaderboard_store
 from sigmapilot_core.adapters.postgres.as_of_store import end_of
@@ -26,16 +26,22 @@ _COLUMNS = ("as_of_date", "address", *(name.value for name in FilterName), "elig
     owners=["team:research"],
     kinds={"python", "polars", "postgres"},
     partitions_def=DAYS,
+    backfill_policy=ONE_RUN,
     deps=["raw_hyperliquid__leaderboard", "raw_hyperliquid__fills_history"],
 )
 def filters_asof(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Verdicts on every row of the leaderboard in force when the day ended, from facts asked by then."""
-    day = day_of(context, platform)
-    with platform.transaction() as connection:
-        leaderboard_day, verdicts = _judged(connection, day, platform.params.filters)
+    days = days_of(context, platform)
+    rows = 0
+    for day in days:
+        with platform.transaction() as connection:
+            leaderboard_day, verdicts = _judged(connection, day, platform.params.filters)
+        rows += len(verdicts)
     return dg.MaterializeResult(
         metadata={
-            "dagster/partition_row_count": len(verdicts),
+            "dagster/row_count": rows,
+            "days": len(days),
+            "newest_day": str(days[-1]),
             "leaderboard_day": str(leaderboard_day),
             "eligible": int((verdicts["eligible"] == "pass").sum()),
             "funnel": preview_table(

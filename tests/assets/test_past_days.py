@@ -92,6 +92,21 @@ def test_a_run_without_a_day_is_refused_in_one_sentence(platform: Platform, inst
     assert "launch it with a partition" in failure(past_day(platform, instance, None, raises=False))
 
 
+def test_a_backfill_of_many_days_is_one_run_that_evaluates_them_in_order(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    run(platform, instance, "refresh_leaderboard")
+    first, last = TODAY, TODAY + timedelta(days=3)
+    span = {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last)}
+    job = build({"platform": later(platform, 4)}).resolve_job_def("evaluate_past_day")
+    result = job.execute_in_process(instance=instance, tags=span)
+    assert checks(result) == {"draws_repeat_from_their_keys": True, "equals_the_run_of_that_day": True}
+    days = [found["as_of_date"] for found in rows(platform, model.pool_selections)]
+    assert days == [first + timedelta(days=n) for n in range(4)]
+    filtered = {found["as_of_date"] for found in rows(platform, model.trader_filters_asof)}
+    assert filtered == set(days)
+
+
 def test_the_schedule_asks_for_the_day_before_by_the_clock_of_the_platform(platform: Platform) -> None:
     midnight = datetime.combine(TODAY, datetime.min.time(), UTC)
     just_over = replace(platform, clock=FeedClock(int(midnight.timestamp() * 1000)))
