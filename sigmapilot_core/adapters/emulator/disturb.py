@@ -80,6 +80,9 @@ class FrameFaults:
             if key[0] == "trades":
                 self.losses.note(self.losses.dropped, frame["data"])
             return []
+        if key[0] == "userFills" and (coin := self._delayed_coin(frame)) is not None:
+            self._held.setdefault(coin, []).append(Outgoing(key, self.content(frame)))
+            return []
         if key[0] == "trades":
             return self._trades(key, self.content(frame))
         return [Outgoing(key, self.content(self._book(frame, key[1]) if key[0] in BOOK_CHANNELS else frame))]
@@ -92,6 +95,11 @@ class FrameFaults:
             data = _with(data, {"dir": UNKNOWN_DIR, "status": UNKNOWN_STATUS})
         skew = self._faults.find("clock_skew")
         return _shifted(data, round(skew.skew_s * 1000)) if skew else data
+
+    def _delayed_coin(self, frame: Wire) -> str | None:
+        """A coin of an account's fills whose trades are held back: what happened is late on every channel."""
+        coins = {fill["coin"] for fill in frame["data"]["fills"]}
+        return next((coin for coin in sorted(coins) if self._faults.find("delay_trades", coin=coin)), None)
 
     def _is_frozen(self, key: Key) -> bool:
         coin = key[1] if len(key) > 1 else None

@@ -106,6 +106,18 @@ async def test_delayed_trades_arrive_in_one_burst_with_their_own_times(serve: Se
         assert [(t["tid"], t["time"] - START_MS) for t in late] == [(1, 50), (2, 50), (3, 150), (4, 250)]
 
 
+async def test_delayed_trades_are_late_on_the_channel_of_their_account_too(serve: Serve) -> None:
+    async with serve(*TRADES) as client, client.socket() as socket:
+        await socket.subscribe(type="userFills", user=ALICE)
+        assert (await socket.next())["data"]["isSnapshot"]
+        await client.fault("delay_trades", coin="BTC", seconds=160)
+        await client.advance(159_900)
+        assert await socket.silence()
+        await client.advance(100)
+        late = [f for _ in range(3) for f in (await socket.next())["data"]["fills"]]
+        assert [(f["tid"], f["time"] - START_MS) for f in late] == [(1, 50), (2, 50), (3, 150), (4, 250)]
+
+
 async def test_missing_trades_never_arrive(serve: Serve) -> None:
     async with serve(*TRADES) as client, client.socket() as socket:
         await socket.subscribe(type="trades", coin="BTC")
