@@ -46,7 +46,9 @@ DEADLINE_S = 240.0
 def run(orders: int = 12_000) -> list[Figure]:
     """Sustained throughput, then latency at one and ten times the rate."""
     folder = Path(tempfile.mkdtemp(prefix="sp-kafka-bench-", dir="/tmp"))
-    server = EmbeddedServer(ServerPaths(folder / "postgres"), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"))
+    # in a folder of its own: that of the broker is closed to the account that runs Postgres for root
+    root = Path(tempfile.mkdtemp(prefix="sp-pg-bench-", dir="/tmp"))
+    server = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"))
     try:
         server.start()
         class_path = kafka_broker.jars(folder / "jars")
@@ -57,7 +59,8 @@ def run(orders: int = 12_000) -> list[Figure]:
         return [figure for found in figures for figure in found]
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        for one in (folder, root):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _in_world(
