@@ -21,6 +21,8 @@ HEARTBEAT_MS = 1_500
 REBALANCE_TIMEOUT_MS = 15_000
 MAX_POLL_INTERVAL_MS = 900_000
 """A worker that waits for the database keeps its partitions: nobody else could commit either."""
+METADATA_MS = 10_000
+"""A topic that was missing when a member joined is seen after this time; the library's own is five minutes."""
 FETCH_WAIT_MS = 100
 FETCH_BYTES = 4 * 1024 * 1024
 DEFAULT_PORT = 9092
@@ -53,6 +55,7 @@ def consumer(url: str, group: str, client: str) -> AIOKafkaConsumer:
         heartbeat_interval_ms=HEARTBEAT_MS,
         rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        metadata_max_age_ms=METADATA_MS,
         fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=max(FETCH_BYTES, topics.MAX_MESSAGE_BYTES),
     )

@@ -42,7 +42,7 @@ class WorkerRole:
     ) -> None:
         broker = settings.broker_url
         assert broker is not None, "a worker without a broker"
-        url = broker.get_secret_value()
+        self._url = url = broker.get_secret_value()
         self.registry = CollectorRegistry()
         add_process_metrics(self.registry, "hl_stream")
         metrics, clock = Metrics(self.registry), SystemClock()
@@ -72,6 +72,8 @@ class WorkerRole:
             await asyncio.to_thread(self._check_mode)
             await faust_app.start(self.app)
             async with web.serving(self.reports.missing, self.registry, self._port):
+                # whoever comes first: a member that finds no topic is given nothing
+                await links.declare(self._url, len(self._channels))
                 await self._producer.start()
                 await self._consumer.start()
                 await self._services(stop)

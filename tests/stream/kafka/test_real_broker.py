@@ -77,6 +77,20 @@ def signals(database: sa.Engine) -> list[str]:
         return [str(row.id) for row in connection.execute(sa.text("SELECT id FROM consensus_signals"))]
 
 
+async def test_workers_that_come_before_the_feed_find_their_partitions(
+    broker_url: str, new_database: Callable[[], sa.Engine], tmp_path: Path
+) -> None:
+    fleet = Fleet(tmp_path, url_of(new_database()), broker_url, PARTITIONS)
+    try:
+        first, second = fleet.start(), fleet.start()
+        for name in (first, second):
+            await fleet.until_alive(name)
+        assert await asyncio.to_thread(fleet.stop, first) == 0, fleet.log_of(first)
+        await fleet.until_said(second, "partitions=[0, 1, 2, 3]")
+    finally:
+        fleet.close()
+
+
 async def test_topics_are_declared_once_and_another_division_is_refused(broker_url: str) -> None:
     await links.declare(broker_url, PARTITIONS)
     await links.declare(broker_url, PARTITIONS)

@@ -89,6 +89,13 @@ class Fleet:
             assert self.processes[name].poll() is None, self.log_of(name)[-4000:]
             await asyncio.sleep(0.05)
 
+    async def until_said(self, name: str, words: str, seconds: float = 60.0) -> None:
+        """Until a worker's log has these words."""
+        deadline = time.monotonic() + seconds
+        while words not in self.log_of(name):
+            assert time.monotonic() < deadline, f"{name} did not say {words!r}: {self.log_of(name)[-2000:]}"
+            await asyncio.sleep(0.05)
+
     async def until_moved(self, database: sa.Engine, inputs: int, seconds: float = 60.0) -> None:
         """Until so many inputs more are committed: a moment for a kill."""
         deadline, begin = time.monotonic() + seconds, sum(progress(database).values())

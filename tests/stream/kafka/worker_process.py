@@ -15,9 +15,14 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 
 from sigmapilot_core.adapters.logging import configure_logging
 from sigmapilot_core.adapters.settings import load_settings
+from sigmapilot_stream.kafka import links
 from sigmapilot_stream.kafka.worker_role import WorkerRole
 
 FOLLOWERS_FIRST_S = 0.7
+
+
+async def no_topics(*_: Any) -> None:
+    """The mock broker makes topics by itself and on no request."""
 
 
 def let_followers_sync_first() -> None:
@@ -41,5 +46,6 @@ async def main(name: str, port: int, checkpoint_s: float) -> None:
 if __name__ == "__main__":
     if "--for-mock" in sys.argv:
         let_followers_sync_first()
+        links.declare = no_topics
     configure_logging(sys.argv[1], "info", "text")
     asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
