@@ -37,6 +37,7 @@ def platform_from_settings(settings: Settings | None = None) -> Platform:
         data_dir=settings.mode_dir,
         retention_months=settings.retention.database_months,
         completeness=settings.completeness,
+        account=settings.account_address,
     )
 
 

@@ -20,7 +20,8 @@ class Platform:
     """Database, venue, clock and parameters of one mode.
 
     `pool_flavour` is `normal`, or `recording` where the venue cannot answer filters 5-7 and the pool is chosen by
-    filters 1-4 among the traders that occur in the recording. `retention_months` None: nothing is ever dropped.
+    filters 1-4 among the traders that occur in the recording.
+    `account` is the own one, whose fee rates are asked. `retention_months` None: nothing is ever dropped.
     """
 
     mode: str
@@ -33,6 +34,7 @@ class Platform:
     data_dir: Path
     retention_months: int | None = None
     completeness: CompletenessParams = field(default_factory=CompletenessParams)
+    account: str | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:

@@ -68,6 +68,10 @@ class VenueReader(Protocol):
 
     def sub_accounts(self, user: str) -> SubAccounts: ...
 
+    def taker_fee_bps(self, user: str) -> float:
+        """The account's own rate on perpetuals."""
+        ...
+
     def recorded_users(self) -> Sequence[str]:
         """Accounts that occur in the recording behind an emulated venue; empty for any other venue."""
         ...

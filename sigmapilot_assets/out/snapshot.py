@@ -222,9 +222,14 @@ def _figures(asset: dict[str, Any], moved: dict[str, Any] | None, cost: dict[str
         regime=_regime(moved) if moved else None,
         funding_rate_hourly=cost["funding_rate_hourly"] if cost else None,
         day_volume_usd=cost["day_volume_usd"] if cost else None,
-        taker_fee_bps=cost["taker_fee_bps"] if cost else None,
-        costs_as_of_ms=_ms(cost["computed_at"]) if cost else None,
+        taker_fee_bps=cost["taker_fee_bps"] if cost and cost["fee_source"] == "account" else None,
+        costs_as_of_ms=_costs_as_of_ms(cost) if cost else None,
     )
+
+
+def _costs_as_of_ms(cost: dict[str, Any]) -> int | None:
+    """The oldest instant behind them: costs computed anew from an old statement of the venue are old."""
+    return _ms(min(at for at in (cost["computed_at"], cost["funding_as_of"], cost["fee_as_of"]) if at is not None))
 
 
 def _volatility(row: dict[str, Any]) -> VolatilityEstimate:

@@ -89,6 +89,7 @@ class Settings:
     recording: Recording
     retention: Retention
     completeness: CompletenessParams
+    account_address: str | None
     log_level: str
     log_format: str
     params: Params
@@ -215,6 +216,7 @@ def _assemble(values: Mapping[str, Any], params: Params, ignored: tuple[str, ...
         completeness=CompletenessParams(
             own("COMPLETENESS_SAMPLE"), round(1000 * own("COMPLETENESS_LATE_S")), own("COMPLETENESS_MIN_SHARE")
         ),
+        account_address=own("ACCOUNT_ADDRESS").lower() if own("ACCOUNT_ADDRESS") else None,
         log_level=own("LOG_LEVEL"),
         log_format=own("LOG_FORMAT"),
         params=params,

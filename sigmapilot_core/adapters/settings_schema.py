@@ -133,6 +133,12 @@ INSTALLATION: tuple[Setting, ...] = (
     Setting("SIGMAPILOT_LOG_FORMAT", Choice(("text", "json")), "text", "form of log lines"),
     Setting("SIGMAPILOT_JOURNAL_MAX_GB", Number(0.01, 1e5), 20.0, "disk ceiling of the journal"),
     Setting("SIGMAPILOT_JOURNAL_RETENTION_DAYS", _whole(1, 3650), 30, "age at which journal files are removed"),
+    Setting(
+        "SIGMAPILOT_ACCOUNT_ADDRESS",
+        Pattern(r"0x[0-9a-fA-F]{40}", "0x and 40 hexadecimal digits"),
+        None,
+        "own account: its fee rates are asked instead of the base tier; nothing is ever ordered with it",
+    ),
     Setting("SIGMAPILOT_COMPLETENESS_SAMPLE", _whole(1, 1000), 25, "traders of a completeness sample"),
     Setting(
         "SIGMAPILOT_COMPLETENESS_LATE_S", Number(0.1, 3600), 10.0, "delay after which a fill counts as late, seconds"

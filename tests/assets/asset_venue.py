@@ -115,6 +115,11 @@ class FakeVenue:
             raise VenueUnavailableError(f"sub-accounts of {user}: timed out")
         return SubAccounts(user, (address(999),) if user in self.masters else ())
 
+    def taker_fee_bps(self, user: str) -> float:
+        if user in self.silent:
+            raise VenueUnavailableError(f"userFees of {user}: timed out")
+        return 3.5
+
     def recorded_users(self) -> Sequence[str]:
         return list(self.histories)
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.partitions import ensure_months, month_of, next_month
-from sigmapilot_core.adapters.postgres.schema import model, stream
+from sigmapilot_core.adapters.postgres.schema import completeness, model, stream
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)  # the feed's now: heartbeat and frames stand there
 TODAY = NOW.date()
@@ -87,9 +87,9 @@ def _everything(now: datetime) -> Iterator[tuple[sa.Table, Iterator[dict[str, An
     yield stream.ticket_outcomes, _outcomes(now)
     yield from _execution(now)
     yield stream.feed_gaps, _gaps(now)
-    yield model.completeness_samples, _completeness_samples(now)
-    yield model.completeness_cells, _completeness_cells(now)
-    yield model.completeness_misses, _completeness_misses(now)
+    yield completeness.completeness_samples, _completeness_samples(now)
+    yield completeness.completeness_cells, _completeness_cells(now)
+    yield completeness.completeness_misses, _completeness_misses(now)
     yield stream.dead_records, _dead()
     yield stream.stream_progress, iter([{"partition": "0", "seq": 91_204}])
     yield stream.stream_status, _stream_status(now)
@@ -292,7 +292,10 @@ def _costs(now: datetime) -> Iterator[dict[str, Any]]:
         yield {
             "asset": asset,
             "computed_at": now - timedelta(minutes=2),
-            "taker_fee_bps": 4.5,
+            "taker_fee_bps": 3.5 if asset == "ETH" else 4.5,
+            "fee_source": "account" if asset == "ETH" else "base_tier",
+            "fee_as_of": now - timedelta(minutes=2) if asset == "ETH" else None,
+            "funding_as_of": None if funding is None else now - timedelta(minutes=3),
             "funding_rate_hourly": funding,
             "hold_hours": 24.0 if funding is None else 9.5,
             "hold_source": "default" if funding is None else "episodes",

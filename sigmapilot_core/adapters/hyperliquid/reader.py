@@ -72,6 +72,11 @@ class HttpVenueReader:
             found = self._info.get(calls.sub_accounts(user))
         return SubAccounts(user, tuple(state.account.user for state in found))
 
+    def taker_fee_bps(self, user: str) -> float:
+        """The account's own taker rate, with its tier, staking and referral discounts."""
+        with _one_error(f"userFees of {user}"):
+            return self._info.get(calls.fees(user)).taker * 10_000
+
     def recorded_users(self) -> Sequence[str]:
         """Accounts of the recording behind an emulator."""
         try:

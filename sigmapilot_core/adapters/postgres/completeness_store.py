@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.bulk import write_dicts
-from sigmapilot_core.adapters.postgres.schema.model import (
+from sigmapilot_core.adapters.postgres.schema.completeness import (
     completeness_cells,
     completeness_misses,
     completeness_samples,

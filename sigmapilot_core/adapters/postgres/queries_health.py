@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.completeness_store import COUNTS, tally_since
 from sigmapilot_core.adapters.postgres.queries import Row, feed_now, first, number, one, rows, scalar, to_ms
-from sigmapilot_core.adapters.postgres.schema.model import completeness_cells, completeness_samples, model_snapshots
+from sigmapilot_core.adapters.postgres.schema.completeness import completeness_cells, completeness_samples
+from sigmapilot_core.adapters.postgres.schema.model import model_snapshots
 from sigmapilot_core.adapters.postgres.schema.stream import (
     dead_records,
     feed_gaps,

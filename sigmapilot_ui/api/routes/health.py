@@ -125,6 +125,7 @@ def data_health(db: Db, shared: Shared) -> dict[str, Any]:
         "inputs": inputs,
         "assets": {row["symbol"]: row["status"] for row in queries_market.asset_statuses(db)},
         "atr": {row["asset"].lower(): {name: row[name] for name in shown} for row in volatility},
+        "costs": {row["asset"].lower(): row for row in queries_market.costs(db)},
         "correlation": {
             name: correlation[name]
             for name in ("status", "coverage_pct", "loaded_pairs", "pool_size", "expected_pairs")

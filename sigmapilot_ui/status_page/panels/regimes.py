@@ -70,11 +70,27 @@ def rows(data: Data) -> list[dict[str, Any]]:
             "Funding an hour": words.signed(
                 _times(data.costs.get(row["asset"], {}).get("funding_rate_hourly"), 1e4), 3, " bps"
             ),
-            "Holding": words.plain(data.costs.get(row["asset"], {}).get("hold_hours"), 1, " h"),
+            "Funding of": words.ago(data.costs.get(row["asset"], {}).get("funding_as_of"), data.now),
+            "Fee": _fee(data.costs.get(row["asset"], {})),
+            "Holding": _holding(data.costs.get(row["asset"], {})),
             "Computed": words.ago(row["computed_at"], data.now),
         }
         for row in ordered
     ]
+
+
+def _fee(cost: Row) -> str:
+    """Taker rate and whose it is."""
+    whose = {"account": " (own)", "base_tier": " (base tier)"}.get(cost.get("fee_source", ""), "")
+    return words.plain(cost.get("taker_fee_bps"), 2, " bps") + whose
+
+
+def _holding(cost: Row) -> str:
+    """Expected hours, and how many episodes they rest on."""
+    shown = words.plain(cost.get("hold_hours"), 1, " h")
+    if cost.get("hold_source") == "episodes":
+        return f"{shown} ({cost['hold_episodes']} episodes)"
+    return shown if shown == words.UNKNOWN else f"{shown} (assumed, {cost['hold_episodes']} episodes)"
 
 
 def _times(value: float | None, factor: float) -> float | None:

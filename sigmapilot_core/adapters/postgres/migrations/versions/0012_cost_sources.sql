@@ -1,0 +1,5 @@
+ALTER TABLE asset_costs
+    ADD COLUMN fee_source TEXT NOT NULL DEFAULT 'base_tier',
+    ADD COLUMN fee_as_of TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN funding_as_of TIMESTAMP WITH TIME ZONE;
+ALTER TABLE asset_costs ALTER COLUMN fee_source DROP DEFAULT;
