@@ -22,6 +22,7 @@ ABOUT = {
     "stream_step": "frames as bytes through the stream's decision step",
     "frame_to_commit": "frames as bytes to decisions committed in Postgres",
     "kafka": "frames over a real Kafka broker to decisions committed by one worker; needs Java and Maven",
+    "replay": "a journal played again; a state kept; memory of 10,000 followed traders",
     "science": "correlations, episodes and posteriors of many traders",
     "world_build": "history of the simulated world",
     "past_days": "past days evaluated from what was known then",

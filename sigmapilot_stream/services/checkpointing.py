@@ -13,7 +13,7 @@ from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_stream.worker import Worker
 
 EVERY_S = 60.0
-SHARE_OF_TIME = 0.01
+SHARE_OF_TIME = 0.005
 """The decision step waits while its state is copied: with a large state checkpoints are further apart."""
 
 log = structlog.get_logger(__name__)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -178,10 +179,14 @@ class StreamProcess:
         return self._process is not None and self._process.poll() is not None
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def cpu_s(self) -> float:
         """Processor time it used so far."""
-        assert self._process is not None
-        return sum(psutil.Process(self._process.pid).cpu_times()[:2])
+        return sum(psutil.Process(self.pid).cpu_times()[:2])
 
     def kill(self) -> None:
         """SIGKILL, reaped."""
@@ -255,7 +260,8 @@ class Ordeal:
 
     def finish(self, fills: int) -> int:
         """Wait until everything is committed, then end it; the exit code."""
-        until("all fills are stored", lambda: query(self.stream.url, "SELECT count(*) FROM fills")[0][0] >= fills)
+        stored = partial(query, self.stream.url, "SELECT count(*) FROM fills")
+        until("all fills are stored", lambda: stored()[0][0] >= fills, 600)
         return self.stream.end()
 
     def _mid_step(self) -> None:
