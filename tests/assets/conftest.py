@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import dagster as dg
 import pytest
 
-# the parsed dbt project is kept here between test runs; the graph is imported when tests are collected
-os.environ["SIGMAPILOT_HOME"] = str(Path(tempfile.gettempdir(), "sigmapilot-tests"))
+# the parsed dbt project of this tree is kept here between test runs; the graph is imported when tests are collected
+os.environ["SIGMAPILOT_HOME"] = str(
+    Path(tempfile.gettempdir(), f"sigmapilot-tests-{hashlib.sha256(__file__.encode()).hexdigest()[:12]}")
+)
 
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.clock import FeedClock
