@@ -271,7 +271,7 @@ PLAIN = Pipeline()
 @pytest.mark.slow
 def test_what_bad_frames_lead_to_can_be_stored(pg_url: str) -> None:
     frames = [raw for raw in composed() if b"l2Book" not in raw]
-    pipeline = fuzzed(frames, 4_000, seed=3, keep=True)
+    pipeline = fuzzed(frames, 1_500, seed=3, keep=True)
     engine = create_engine(pg_url)
     for start in range(0, len(pipeline.effects), 50):
         with engine.begin() as connection:
