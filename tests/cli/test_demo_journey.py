@@ -55,6 +55,11 @@ class Stage:
             answer: Any = {"launchRun": {"__typename": "LaunchRunSuccess", "run": {"runId": RUN}}}
             if self.run_status == "UNKNOWN JOB":
                 answer = {"launchRun": {"__typename": "PipelineNotFoundError", "message": "no such job"}}
+        elif "reloadRepositoryLocation" in asked["query"]:
+            loaded = {"__typename": "RepositoryLocation"}
+            answer = {
+                "reloadRepositoryLocation": {"__typename": "WorkspaceLocationEntry", "locationOrLoadError": loaded}
+            }
         else:
             step = {"stepKey": "model_traders__pool", "status": "FAILURE", "startTime": 1.0, "endTime": 2.0}
             run = {"runId": RUN, "status": self.run_status, "creationTime": 1.0, "startTime": 1.0, "endTime": 2.0}

@@ -60,7 +60,7 @@ async def played(
         try:
             yield live, Platform(
                 "demo", "normal", Params(), engine, FeedClock(T0 + END_MS),
-                lambda: HttpVenueReader(url, 1_000_000, lambda: T0), None, tmp_path, completeness=EVERYBODY,
+                lambda: HttpVenueReader(url, 1_000_000, lambda: T0, tmp_path), None, tmp_path, completeness=EVERYBODY,
             )  # fmt: skip
         finally:
             engine.dispose()
