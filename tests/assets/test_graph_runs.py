@@ -167,7 +167,7 @@ def test_news_within_a_minute_are_held_back_and_asked_for_when_it_is_over(
     assert steps_of(instance) == "unchanged"
 
     with platform.engine.begin() as connection:
-        connection.execute(model.asset_costs.update().values(taker_fee_bps=4.0))
+        connection.execute(model.asset_costs.update().values(taker_fee_bps=4.0, fee_source="account"))
     clock.advance_to(NOW_MS + 59_000)
     run(platform, instance, "publish_snapshot")
     assert (steps_of(instance), asked_for()) == ("deferred", [])

@@ -84,9 +84,13 @@ def test_answers_on_an_empty_database(empty: TestClient, path: str) -> None:
     assert empty.get(path).status_code == 200
 
 
+EXPLAINED = ("/decisions/{decision_id}/explanation", "/decisions/export")
+"""Tested beside what they are made of, in test_ui_explain.py."""
+
+
 def test_every_get_route_is_tested_here(full: TestClient) -> None:
     declared = {path for path, methods in get(full, "/openapi.json")["paths"].items() if "get" in methods}
-    elsewhere = {"/readyz", "/decisions/{decision_id}", "/alpha-pool/refresh/status"}
+    elsewhere = {"/readyz", "/decisions/{decision_id}", "/alpha-pool/refresh/status", *EXPLAINED}
     tested = {re.sub(r"^/regime/BTC$", "/regime/{asset}", path.split("?")[0]) for path in GETS}
     assert declared - elsewhere == tested - {"/docs", "/openapi.json"}
 
