@@ -197,14 +197,11 @@ def store_equity(connection: sa.Connection, now_ms: int, equity: float, cash: fl
 
 
 def store_config(connection: sa.Connection, hyperliquid: dict[str, Any], now_ms: int) -> None:
-    """What operators read as `execution_config`: execution is on paper, with these limits."""
-    statement = insert(execution_config).values(id=1, enabled=True, hyperliquid=hyperliquid, updated_at=at(now_ms))
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["id"],
-            set_={"hyperliquid": statement.excluded.hyperliquid, "updated_at": statement.excluded.updated_at},
-        )
-    )
+    """What operators read as `execution_config`: these limits, and `enabled` only where real orders are sent."""
+    is_real = hyperliquid["mode"] != "paper"
+    statement = insert(execution_config).values(id=1, enabled=is_real, hyperliquid=hyperliquid, updated_at=at(now_ms))
+    written = {name: statement.excluded[name] for name in ("enabled", "hyperliquid", "updated_at")}
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=written))
 
 
 def signals_without_order(connection: sa.Connection, since_ms: int) -> Sequence[Any]:

@@ -85,11 +85,11 @@ def test_one_point_of_the_equity_curve_an_instant(connection: sa.Connection) -> 
     assert rows.all() == [(100.0, 10.0, 50.0)]
 
 
-def test_the_limits_in_force_are_shown(connection: sa.Connection) -> None:
+def test_the_limits_in_force_are_shown_and_paper_is_not_enabled(connection: sa.Connection) -> None:
     for limit in (0.02, 0.03):
         execution_store.store_config(connection, {"mode": "paper", "max_position_pct": limit}, T0)
     rows = connection.execute(sa.text("SELECT enabled, hyperliquid FROM execution_config")).all()
-    assert rows == [(True, {"mode": "paper", "max_position_pct": 0.03})]
+    assert rows == [(False, {"mode": "paper", "max_position_pct": 0.03})]
 
 
 def test_a_signal_that_never_became_an_order_is_found(connection: sa.Connection) -> None:
