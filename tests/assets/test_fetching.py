@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.fills_history import fills_history
@@ -41,6 +42,7 @@ def _materialise(platform: Platform, instance: dg.DagsterInstance, *, raises: bo
     return dg.materialize([fills_history], instance=instance, resources={"platform": platform}, raise_on_error=raises)
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_continued_where_it_stopped_and_nothing_answered_is_asked_again(
     pg_url: str, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_dagster_accepts_the_instance_folder(dagster_settings: Settings, dagster
     assert served == {"socket": str(home / "code.sock"), "location_name": "sigmapilot_assets"}
 
 
+@pytest.mark.slow
 def test_runs_that_died_with_their_server_do_not_hold_up_the_queue(
     dagster_settings: Settings, dagster_instance: dg.DagsterInstance
 ) -> None:

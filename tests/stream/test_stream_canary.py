@@ -64,6 +64,7 @@ async def until_noticed(
         await asyncio.wait([live.task], timeout=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["decide", "execute"])
 async def test_an_agent_that_is_silently_dead_ends_the_process_and_the_next_one_loses_nothing(
     tmp_path: Path, pg_url: str, monkeypatch: pytest.MonkeyPatch, agent: str

@@ -103,7 +103,7 @@ async def test_nothing_lost_is_a_share_of_one_with_slices_of_timed_orders(tmp_pa
 @pytest.mark.slow
 async def test_altered_and_delayed_trades_are_wrong_and_late(tmp_path: Path, pg_url: str) -> None:
     orders = [
-        FaultOrder("altered_trades", probability=0.1, coin="ETH"),
+        FaultOrder("altered_trades", probability=0.5, coin="ETH"),
         FaultOrder("delay_trades", coin="BTC", until_ms=T0 + 15_000),
     ]
     async with played(tmp_path, pg_url, *orders) as (live, platform):

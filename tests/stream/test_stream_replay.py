@@ -108,6 +108,7 @@ async def test_a_run_played_again_twice_gives_the_same_rows(tmp_path: Path, pg_u
         assert played.is_whole
 
 
+@pytest.mark.slow
 async def test_a_run_over_restarts_is_played_as_one(tmp_path: Path, pg_url: str, fresh: Fresh) -> None:
     publish(pg_url)
     async with venue(*ACTS, *LATER) as (emulator, at):

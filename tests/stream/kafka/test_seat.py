@@ -63,6 +63,7 @@ def engine(new_database: Callable[[], sa.Engine]) -> sa.Engine:
     return new_database()
 
 
+@pytest.mark.slow
 async def test_owners_that_die_anywhere_leave_what_one_owner_leaves(new_database: Callable[[], sa.Engine]) -> None:
     reference, disturbed = new_database(), new_database()
     model = publish_model(reference, LOAD)
