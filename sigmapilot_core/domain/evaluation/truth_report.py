@@ -154,16 +154,25 @@ def _regrets(learner: Learner, truth: Truth, params: Params, seed: int) -> tuple
         if standing is None:
             continue
         pools = chosen_by(learner, standing, params, seed)
-        best = _mean_edge(truth, truth.oracle_pool(at_ms, len(pools[THOMPSON])), at_ms)
+        best = _best_edge(truth, learner.record.addresses, at_ms, len(pools[THOMPSON]))
         for name, pool in pools.items():
             gaps.setdefault(name, []).append(best - _mean_edge(truth, pool, at_ms))
     return tuple(Regret(name, float(np.mean(values))) for name, values in gaps.items())
 
 
+def _best_edge(truth: Truth, addresses: Sequence[str], at_ms: int, size: int) -> float:
+    """Mean net edge of the best pool of a size: where good traders are too few, accounts without ideas are next."""
+    return float(np.mean(sorted(_edges(truth, addresses, at_ms), reverse=True)[:size])) if size else 0.0
+
+
 def _mean_edge(truth: Truth, pool: Sequence[str], at_ms: int) -> float:
-    """Mean net edge; accounts that trade without ideas have none."""
-    edges = [truth.edge(address, at_ms) for address in pool]
-    return float(np.mean([0.0 if edge is None else edge.net_r for edge in edges])) if edges else 0.0
+    return float(np.mean(_edges(truth, pool, at_ms))) if pool else 0.0
+
+
+def _edges(truth: Truth, pool: Sequence[str], at_ms: int) -> list[float]:
+    """Net edges, R; accounts that trade without ideas have none."""
+    edges = (truth.edge(address, at_ms) for address in pool)
+    return [0.0 if edge is None else edge.net_r for edge in edges]
 
 
 def _copied(method: str, own: Walk, mind: dict[int, int], params: Params) -> list[Copied]:
