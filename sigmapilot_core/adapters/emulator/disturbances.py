@@ -25,14 +25,14 @@ class Disturbance:
 DEMO: tuple[Disturbance, ...] = (
     Disturbance(
         6 * MINUTE_S,
-        # longer than the longest life of a vote, which is 300 s in a violent market
-        330,
+        # a vote lives 300 s at most, in a violent market: those of the first three minutes come too late to act on
+        480,
         FaultOrder("delay_trades", coin="BTC"),
         "Trades of one major are held back and arrive late in one burst: the votes in them are too old to act on.",
     ),
     Disturbance(
         13 * MINUTE_S,
-        120,
+        115,
         FaultOrder("shift_books", coin="SOL", shift_pct=2.0),
         "Books of one major spike away from where the voters traded: the price is too far gone to follow them.",
     ),
@@ -43,13 +43,19 @@ DEMO: tuple[Disturbance, ...] = (
         "Books of one coin stand still for two minutes: prices are not fresh, no decision may pass.",
     ),
     Disturbance(
-        16 * MINUTE_S,
-        150,
+        15 * MINUTE_S,
+        300,
         FaultOrder("widen_books", coin="BTC", spread_pct=2.0),
         "Bids and asks of one major stand far apart: what its voters may be worth does not pay for the way in and out.",
     ),
     Disturbance(
-        19 * MINUTE_S,
+        15 * MINUTE_S,
+        300,
+        FaultOrder("widen_books", coin="SOL", spread_pct=2.0),
+        "The same for a second coin: news may pass one of them by.",
+    ),
+    Disturbance(
+        21 * MINUTE_S,
         1,
         FaultOrder("close_1012"),
         "Every connection is closed as in a network upgrade: reconnect, resubscribe, prime again.",
