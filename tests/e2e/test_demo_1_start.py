@@ -17,6 +17,26 @@ query Instigators($s: RepositorySelector!) {
   sensorsOrError(repositorySelector: $s) { ... on Sensors { results { name sensorState { status } } } }
 }
 """
+SCHEDULES = {
+    "audit_nightly",
+    "calibration_daily",
+    "completeness_every_15_minutes",
+    "gates_daily",
+    "leaderboard_daily",
+    "past_day_daily",
+    "pool_daily",
+    "truth_daily",
+    "volatility_every_5_minutes",
+}
+SENSORS = {
+    "automation",
+    "closed_episodes",
+    "deferred_snapshot",
+    "failed_run",
+    "kill_switch",
+    "stream_overload",
+    "stream_tables",
+}
 
 
 @pytest.fixture
@@ -67,8 +87,8 @@ def test_schedules_and_sensors_run_without_being_switched_on(demo: Demo) -> None
     found = demo.graphql(INSTIGATORS, s=selector)
     schedules = {item["name"]: item["scheduleState"]["status"] for item in found["schedulesOrError"]["results"]}
     sensors = {item["name"]: item["sensorState"]["status"] for item in found["sensorsOrError"]["results"]}
-    assert schedules.keys() == {"leaderboard_daily", "pool_daily", "volatility_every_5_minutes"}
-    assert sensors.keys() == {"automation", "closed_episodes", "failed_run", "kill_switch", "stream_tables"}
+    assert schedules.keys() == SCHEDULES
+    assert sensors.keys() == SENSORS
     assert {*schedules.values(), *sensors.values()} == {"RUNNING"}
 
 
