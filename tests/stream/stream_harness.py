@@ -221,6 +221,12 @@ def outside(settings: Settings, clock: FeedClock, assets: Sequence[AssetSpec] = 
     )
 
 
+def asked(live: Running, why: str, answer: str = "yes") -> float:
+    """Accounts that were asked about for a reason."""
+    count = live.world.metrics.sigmapilot_positions_asked_total.labels(why, answer)
+    return float(count._value.get())
+
+
 def rows(database_url: str, query: str, **bound: Any) -> list[Any]:
     """What a query finds."""
     engine = create_engine(database_url)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from stream_harness import Running, publish, rows, running, trade, until, venue
+from stream_harness import asked, publish, rows, running, trade, until, venue
 
 from sigmapilot_core.adapters.emulator.faults import FaultOrder
 from sigmapilot_core.adapters.hyperliquid.limiter import Limiter
@@ -64,12 +64,6 @@ def test_progress_tells_how_long_the_rest_takes_at_the_venue_s_own_limit() -> No
 
 
 # the whole stream
-
-
-def asked(live: Running, why: str, answer: str = "yes") -> float:
-    """Accounts that were asked about for a reason."""
-    count = live.world.metrics.sigmapilot_positions_asked_total.labels(why, answer)
-    return float(count._value.get())
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stream_harness import Running, publish, rows, running, trade, until, venue
+from stream_harness import Running, asked, publish, rows, running, trade, until, venue
 
 from sigmapilot_core.adapters.emulator.faults import FaultOrder
 from sigmapilot_core.adapters.hyperliquid.messages import TradesMessage, UserFillsMessage
@@ -144,10 +144,11 @@ async def test_a_fill_the_public_feed_lost_is_applied_told_as_a_hole_and_reconci
         await live.play(13_000)
         assert counted(live) == {"matched": 1, "only_fills": 1}
         await until("the coin is unknown", lambda: rows(pg_url, "SELECT 1 FROM feed_gaps WHERE coin = 'BTC'"))
-        for at_ms in range(14_000, 40_000, 1_000):
-            await live.play(at_ms)
-            if live.stream.worker.engine.coins["BTC"].unknown_reason is None:
-                break
+        # the service looks for holes by the machine's time and waits by the feed's: a clock played to its end before
+        # that look would stand still during the wait
+        await until("the pool was asked", lambda: asked(live, "gap") == len(POOL))
+        assert live.stream.worker.engine.coins["BTC"].unknown_reason is not None
+        await live.play(25_000)
         await until("it is reconciled", lambda: live.stream.worker.engine.coins["BTC"].unknown_reason is None)
     assert [r.tid for r in rows(pg_url, "SELECT tid FROM fills ORDER BY tid")] == [1, 2]
     assert rows(pg_url, "SELECT 1 FROM feed_gaps WHERE reconciled_at IS NULL") == []
