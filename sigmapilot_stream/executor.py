@@ -57,6 +57,7 @@ class Executor:
         self._publish = publish
         self._metrics = metrics
         self._told_ms = 0
+        self._is_told_unknown = False
         self._equity_ms = 0
         self._news: tuple[int, RiskState, tuple[str, ...]] | None = None
         self._held_told: tuple[str, ...] | None = None
@@ -90,7 +91,7 @@ class Executor:
         before = self.risk
         self._newest_ms = max(self._newest_ms, intent.at_ms)
         found = self._act(intent)
-        is_due = intent.at_ms - self._told_ms >= ACCOUNT_EVERY_MS
+        is_due = intent.at_ms - self._told_ms >= ACCOUNT_EVERY_MS or self._has_become_known(intent.at_ms)
         if not found and not is_due and intent.kind not in ("enter", "canary"):
             return
         account = self.desk.account(intent.at_ms)
@@ -102,9 +103,14 @@ class Executor:
             if isinstance(output, OrderReport):
                 await self._publish(_record(intent.account, output))
         if is_due or found or self.risk.kill_switch != before.kill_switch:
+            self._is_told_unknown = account.equity_usd is None
             self._tell(intent.at_ms)
         if intent.kind == "canary":
             self.canary = int(intent.symbol)
+
+    def _has_become_known(self, now_ms: int) -> bool:
+        """Whether the equity, told as unknown, is known: after a start with open positions, once each has its mark."""
+        return self._is_told_unknown and self.desk.account(now_ms).equity_usd is not None
 
     def _act(self, intent: IntentRecord) -> list[DeskOutput]:
         match intent.kind:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import orjson
 import psutil
 import psycopg
 
@@ -27,6 +28,8 @@ from sigmapilot_core.adapters.emulator.scripted_source import Script, ScriptedSo
 from sigmapilot_core.adapters.emulator.server import RunningEmulator
 from sigmapilot_core.adapters.emulator.service import Emulator
 from sigmapilot_core.adapters.emulator.trade_bars import trade_bars
+from sigmapilot_core.adapters.journal.files import JournalFile, journal_files
+from sigmapilot_core.adapters.journal.records import MAGIC, read_record
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.events import Bar, Trade
 from sigmapilot_core.domain.snapshot import ModelSnapshot
@@ -41,6 +44,8 @@ COINS = {"BTC": 50_000, "ETH": 2_500, "SOL": 150, "XRP": 2, "DOGE": 1, "LINK": 1
 POOL = tuple(trader(n) for n in range(1, 21))
 OTHERS = tuple(trader(n) for n in range(100, 300))
 DEADLINE_S = 60.0
+CONTEXT_MS = 1_000
+"""How often figures of a coin are sent; books come with every step."""
 
 T = TypeVar("T")
 
@@ -210,9 +215,14 @@ class StreamProcess:
             return False
 
     @property
+    def journal(self) -> Path:
+        """Where it journals what it receives."""
+        return self.home / "recording_kills" / "journal" / "0"
+
+    @property
     def journal_bytes(self) -> int:
         """How much it has journalled: progress that can be seen from outside."""
-        return sum(p.stat().st_size for p in (self.home / "recording_kills" / "journal" / "0").glob("*.journal"))
+        return sum(p.stat().st_size for p in self.journal.glob("*.journal"))
 
     def said(self, text: str) -> int:
         """How often a text stands in its log."""
@@ -231,6 +241,43 @@ def progress_of(url: str) -> int:
     return int(found[0][0]) if found else -1
 
 
+class Journalled:
+    """Follows a journal while it is written: which coins' books and figures of a receive time stand in it.
+
+    A connection's frames are journalled in the order sent: trades, then books, then figures. With the last of each
+    coin there is everything.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: JournalFile | None = None
+        self._offset = 0
+        self._at_ms = 0
+        self._found: set[tuple[str, str]] = set()
+
+    def holds(self, last: set[tuple[str, str]], at_ms: int) -> bool:
+        """Whether these frames, each a channel and a coin, were journalled as received at an instant."""
+        if at_ms != self._at_ms:
+            self._at_ms, self._found = at_ms, set()
+        for file in journal_files(self._folder):
+            if self._file is None or file.first_seq > self._file.first_seq:
+                self._file, self._offset = file, len(MAGIC)
+            if file.first_seq == self._file.first_seq:
+                self._read(file)
+        return last <= self._found
+
+    def _read(self, file: JournalFile) -> None:
+        with file.open() as stream:
+            stream.seek(self._offset)
+            while (found := read_record(stream)) is not None:
+                record, length = found
+                self._offset += length
+                if record.received_ms == self._at_ms and record.kind in ("live", "history"):
+                    frame = orjson.loads(record.payload)
+                    if isinstance(frame["data"], dict) and "coin" in frame["data"]:
+                        self._found.add((frame["channel"], frame["data"]["coin"]))
+
+
 class Ordeal:
     """One run of the script, killed at seeded moments or left alone."""
 
@@ -239,6 +286,7 @@ class Ordeal:
         self.seen = Killed()
         self._rng = random.Random(seed)
         self._subscriptions = 0
+        self._journalled = Journalled(stream.journal)
 
     def begin(self) -> None:
         """Start and wait until it listens."""
@@ -247,7 +295,7 @@ class Ordeal:
         self._subscriptions = self.venue.emulator.hub.counts()["subscriptions"]
 
     def play(self, steps: int, kills: dict[int, str]) -> None:
-        """Step by step; each is read whole before the next, unless somebody is killed in its midst."""
+        """Step by step; each is journalled whole before the next, so that a kill costs nothing of the steps before."""
         for step in range(steps):
             to_ms = T0 + (step + 1) * STEP_MS
             self.venue.call(lambda e, at=to_ms: e.parts().driver.step(at, at + DELAY_MS))  # type: ignore[misc]
@@ -256,7 +304,7 @@ class Ordeal:
                 self._mid_step()
                 getattr(self, f"_kill_{kind}")()
                 self.seen.kills[kind] = self.seen.kills.get(kind, 0) + 1
-            self._settle()
+            self._settle(to_ms)
 
     def finish(self, fills: int) -> int:
         """Wait until everything is committed, then end it; the exit code."""
@@ -323,14 +371,16 @@ class Ordeal:
             self.stream.start()
         return False
 
-    def _settle(self) -> None:
-        """Until the stream has read everything that was sent."""
-        self._check_ended()
-
-        async def caught_up(emulator: Emulator) -> None:
-            await emulator.parts().feed.publisher.wait_for_consumers(DEADLINE_S)
-
-        self.venue.call(caught_up)
+    def _settle(self, to_ms: int) -> None:
+        """Until the stream has journalled everything that was sent. That its sockets were read is not enough: what
+        waits in its memory dies with it, and may be of several steps."""
+        last = {("l2Book", coin) for coin in COINS}
+        if to_ms % CONTEXT_MS == 0:
+            last |= {("activeAssetCtx", coin) for coin in COINS}
+        until(
+            f"the step to {to_ms} is journalled",
+            lambda: self._check_ended() or self._journalled.holds(last, to_ms + DELAY_MS),
+        )
 
 
 CONTENT = {

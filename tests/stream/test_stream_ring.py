@@ -121,3 +121,30 @@ def test_funding_of_an_open_position_is_written_once_with_the_money(pg_url: str)
     engine.dispose()
     assert rows == [("BTC", Decimal("-0.1"), False)]
     assert (held.cash_usd, held.trips[0].funding_usd) == (Decimal("99999.9"), Decimal("-0.1"))
+
+
+def test_equity_that_is_unknown_after_a_start_is_told_as_soon_as_it_is_known(pg_url: str) -> None:
+    signal = TripSignal(
+        "00000000-0000-5000-8000-000000000001", "BTC", Direction.LONG, Decimal(50_000), Decimal(1000), 0.02, T0
+    )
+    trip = RoundTrip(
+        signal, Stage.OPEN, T0 + 7 * DAY_MS, size=Decimal("0.02"), entry_sz=Decimal("0.02"),
+        entry_notional=Decimal(1000), funded_until_ms=T0,
+    )  # fmt: skip
+
+    async def story() -> list[tuple[int, bool]]:
+        executor = _executor(pg_url, FullInputs())
+        executor.desk = PaperDesk({"BTC": AssetSpec("BTC", 5, 50)}, 4.5, DeskState(Decimal(100_000), (trip,)))
+        told = []
+        market = IntentRecord("paper", "market", T0 + 500, "BTC", None, (("49999", "5"),), (("50001", "5"),), "50000")
+        later = IntentRecord("paper", "time", T0 + 1_000)
+        for intent in (IntentRecord("paper", "time", T0), market, later):
+            await executor.handle(intent)
+            assert executor._news is not None
+            assert executor._news[1].account is not None
+            told.append((executor._news[0], executor._news[1].account.equity_usd is not None))
+        executor._database.dispose()
+        return told
+
+    # the mark of half a second later is told at once; what follows has the pace of always
+    assert asyncio.run(story()) == [(T0, False), (T0 + 500, True), (T0 + 500, True)]
