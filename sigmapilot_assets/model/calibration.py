@@ -16,13 +16,14 @@ MAX_BIAS_R = 0.25
     group_name="model",
     owners=["team:research"],
     kinds={"python", "scipy", "postgres"},
-    deps=["stream_outcomes"],
     check_specs=[dg.AssetCheckSpec("estimates_are_not_biased", asset="model_decisions__calibration")],
 )
 def calibration(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Pooled probability to P(R > 0), gross EV to realised gross R: isotonic, identities below 200 outcomes.
 
-    Scores are of what each decision said at its time, so the fit cannot flatter them.
+    Scores are of what each decision said at its time, so the fit cannot flatter them. Outcomes come from earlier
+    snapshots, whose decisions they end: in the lineage that would be a circle, which Dagster cannot order, so that
+    `stream_outcomes` is read and not named as a parent.
     """
     with platform.transaction() as connection:
         closed = science_store.closed_decisions(connection)

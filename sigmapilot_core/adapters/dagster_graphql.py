@@ -10,7 +10,8 @@ import httpx
 
 LOCATION = "sigmapilot_assets"
 REPOSITORY = "__repository__"  # Dagster's own name for the one repository of a `Definitions` object
-ACTIVE = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
+UNDER_WAY = ("QUEUED", "STARTING", "STARTED", "CANCELING")
+ACTIVE = ("NOT_STARTED", *UNDER_WAY)
 
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
@@ -165,8 +166,12 @@ class DagsterGraphql:
         return next(iter(self._runs({"pipelineName": job}, 1)), None)
 
     def active_run(self, job: str) -> JobRun | None:
-        """A run of a job that is queued or running."""
-        return next(iter(self._runs({"pipelineName": job, "statuses": list(ACTIVE)}, 1)), None)
+        """A run of a job that is queued or running.
+
+        One that was made and never queued, as when the code server goes away in between, does not count: nothing will
+        start it, and Dagster calls it failed minutes later.
+        """
+        return next(iter(self._runs({"pipelineName": job, "statuses": list(UNDER_WAY)}, 1)), None)
 
     def next_tick(self, schedule: str) -> float | None:
         """When a schedule runs next, seconds since the epoch; None if it is stopped."""

@@ -30,6 +30,11 @@ def test_the_asset_graph_is_the_golden_graph() -> None:
     assert described() == GOLDEN.read_text().rstrip("\n")
 
 
+def test_the_asset_graph_has_no_circle() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {*graph.toposorted_asset_keys} == graph.get_all_asset_keys()
+
+
 def test_schedules_and_sensors_run_without_being_switched_on() -> None:
     assert all(s.default_status is dg.DefaultScheduleStatus.RUNNING for s in all_schedules)
     assert all(s.default_status is dg.DefaultSensorStatus.RUNNING for s in all_sensors)

@@ -118,6 +118,11 @@ def test_dagster_away_is_a_sentence_and_comes_back(client: TestClient, twin: Dag
     assert client.post("/correlation/compute", headers=WITH_TOKEN).status_code == 202
 
 
+def test_a_run_that_was_made_and_never_queued_holds_nobody_up(client: TestClient, twin: DagsterTwin) -> None:
+    twin.runs["compute_correlation"] = [run("lost", "NOT_STARTED")]
+    assert client.post("/correlation/compute", headers=WITH_TOKEN).status_code == 202
+
+
 def test_a_webserver_that_lost_its_jobs_is_told_to_look_at_the_code_server_again(
     client: TestClient, twin: DagsterTwin
 ) -> None:
