@@ -133,13 +133,19 @@ def test_an_opened_decision_stays_open_while_the_page_updates_itself(page: Page,
     expect(first.get_by_text("supermajority")).to_be_visible()
 
 
+def _expect_nothing_wider_than(page: Page, width_px: int) -> None:
+    """The page's content fits, as soon as the browser has laid it out anew for the changed screen."""
+    page.wait_for_function(
+        "width => document.querySelector('[data-testid=stMain]').scrollWidth <= width", arg=width_px, timeout=30_000
+    )
+
+
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(address)
     page.locator("[data-testid=stExpander] summary").first.click(timeout=30_000)
     expect(page.get_by_text("supermajority").first).to_be_visible()
-    main = page.locator("[data-testid=stMain]")
-    assert main.evaluate("element => element.scrollWidth") <= 390
+    _expect_nothing_wider_than(page, 390)
 
 
 @pytest.fixture(scope="module")
@@ -168,5 +174,4 @@ def test_a_decision_is_laid_open_with_its_charts_also_on_a_phone(
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(2, timeout=60_000)
     assert page.locator("[data-testid=stException]").count() == 0
     page.set_viewport_size({"width": 390, "height": 800})
-    main = page.locator("[data-testid=stMain]")
-    assert main.evaluate("element => element.scrollWidth") <= 390
+    _expect_nothing_wider_than(page, 390)

@@ -99,7 +99,7 @@ def test_recovers_by_itself_when_the_database_comes_back(pg_url: str) -> None:
         connection.execute(
             sa.text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = :name AND pid <> pg_backend_pid()"
+                " WHERE datname = :name AND usename = current_user AND pid <> pg_backend_pid()"
             ),
             {"name": name},
         )
