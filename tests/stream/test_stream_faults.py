@@ -214,7 +214,10 @@ async def test_late_trades_are_applied_and_too_old_to_act_on(tmp_path: Path, pg_
     assert rows(pg_url, "SELECT count(*) FROM fills") == [(6,)]
 
 
-@pytest.mark.parametrize("name", ["http_429", "http_422", "http_502", "http_503", "http_not_json", "http_disconnect"])
+@pytest.mark.parametrize(
+    "name",
+    ["http_429", "http_422", "http_502", "http_503", "http_not_json", "http_truncated", "http_disconnect"],
+)
 async def test_a_hole_stays_open_while_the_venue_does_not_say_what_accounts_hold(
     tmp_path: Path, pg_url: str, name: str
 ) -> None:
@@ -233,9 +236,33 @@ async def test_a_hole_stays_open_while_the_venue_does_not_say_what_accounts_hold
             assert limiter.status().throttled == 0
 
 
+@pytest.mark.parametrize("name", ["http_slow", "http_late"])
+async def test_an_answer_that_takes_its_time_closes_the_hole_and_nothing_is_counted_twice(
+    tmp_path: Path, pg_url: str, name: str
+) -> None:
+    """`http_late` is the hard one: what the answer says was true when it was asked, and trades have come since."""
+    async with trials(tmp_path, pg_url, 12) as run:
+        assert await run.acts() is PASSED
+        await run.live.emulator.order_fault(FaultOrder(name, request="clearinghouseState", delay_s=0.3))
+        await run.acts(FaultOrder("malformed_json"))
+        assert {tuple(gap) for gap in run.gaps() if gap.kind == "feed"} == {("feed", "BTC")}
+        await run.rest()
+        run.live.emulator.faults.switch_off(name)
+        assert await run.acts() is PASSED
+        unclosed = "SELECT count(*) FROM feed_gaps WHERE reconciled_at IS NULL"
+        await until("every hole is closed in the database", lambda: rows(run.url, unclosed) == [(0,)])
+        seats = [run.live.stream.worker.engine.traders[user].seats["BTC"] for user in POOL[:3]]
+        venue_of = run.live.emulator.parts().venue
+        told = [venue_of.account(seat.user).positions for seat in seats]
+        assert [seat.position for seat in seats] == [sum(p.size for p in positions) for positions in told]
+    keys = rows(pg_url, "SELECT count(*), count(DISTINCT (address, coin, time_ms, tid)) FROM fills")
+    assert keys[0][0] == keys[0][1]
+
+
 def test_every_fault_that_concerns_the_feed_has_a_trial_here() -> None:
     here = Path(__file__).read_text() + Path(__file__).with_name("test_stream_priming.py").read_text()
     of_feed = [s.name for s in CATALOGUE.values() if s.place in (Place.CONNECTION, Place.FRAMES, Place.ACKS)]
-    of_feed += ["http_429", "http_422", "http_502", "http_503", "http_not_json", "http_disconnect", "leader_liquidated"]
+    of_feed += [name for name in CATALOGUE if name.startswith("http_")]
+    of_feed += ["leader_liquidated"]
     of_prices = {"shift_books", "widen_books"}  # what they do is told by the gates on price and cost
     assert [name for name in of_feed if f'"{name}"' not in here and name not in of_prices] == []
