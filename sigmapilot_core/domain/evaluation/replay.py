@@ -25,7 +25,7 @@ from sigmapilot_core.domain.evaluation.day_model import DayModel
 from sigmapilot_core.domain.evaluation.market_view import MarketView
 from sigmapilot_core.domain.evaluation.record import VenueRecord
 from sigmapilot_core.domain.events import Direction, Fill
-from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS, Params
+from sigmapilot_core.domain.params import DAY_MS, HOUR_MS, MINUTE_MS, Params
 from sigmapilot_core.domain.risk import steps
 from sigmapilot_core.domain.risk.state import RiskAccount, RiskState
 from sigmapilot_core.domain.simulation import ticks
@@ -69,9 +69,11 @@ class Judged:
 
 @dataclass
 class _Coin:
-    """Votes of one coin."""
+    """Votes of one coin, and the start of the hour whose volatility says how long they live."""
 
     votes: votes.VoteSet
+    hour_ms: int
+    is_changed: bool = False
     last_key: str | None = None
     risk: RiskState = field(default_factory=RiskState)
 
@@ -109,9 +111,14 @@ class Replay:
             if state.vote is not None:
                 held = self._coins[coin]
                 held.votes = held.votes.with_vote(self.record.addresses[user], None)
+                held.is_changed = True
 
     def _coin_day(self, coin: int, rows: np.ndarray, model: DayModel, maps: CalibrationMaps) -> Iterator[Judged]:
-        held = self._coins.setdefault(coin, _Coin(votes.VoteSet(self.record.coins[coin])))
+        start_ms = model.as_of_ms
+        held = self._coins.setdefault(coin, _Coin(votes.VoteSet(self.record.coins[coin]), start_ms))
+        if held.is_changed:
+            held.is_changed = False
+            yield from self._evaluate(coin, held, start_ms, model, maps)
         ends = -(-rows["t"] // BATCH_MS) * BATCH_MS
         starts = np.flatnonzero(np.r_[True, ends[1:] != ends[:-1]]).tolist() if len(rows) else []
         for first, last in pairwise([*starts, len(rows)]):
@@ -127,18 +134,23 @@ class Replay:
     def _expire_until(
         self, coin: int, held: _Coin, now_ms: int, model: DayModel, maps: CalibrationMaps
     ) -> Iterator[Judged]:
-        """Timers that fire before an instant."""
-        while held.votes.votes:
-            deadline = votes.next_deadline_ms(held.votes, self._life_ms(coin, now_ms))
-            if deadline is None or deadline >= now_ms:
+        """Timers that fire before an instant, and refreshes up to it: a new hour's life ends older votes at once."""
+        while True:
+            life_ms, next_hour_ms = self._life_ms(coin, held.hour_ms), held.hour_ms + HOUR_MS
+            deadline = votes.next_deadline_ms(held.votes, life_ms)
+            if deadline is not None and deadline < min(now_ms, next_hour_ms):
+                at_ms = deadline
+            elif next_hour_ms <= now_ms:
+                at_ms = held.hour_ms = next_hour_ms if deadline is not None else now_ms // HOUR_MS * HOUR_MS
+                life_ms = self._life_ms(coin, at_ms)
+            else:
                 return
-            held.votes, gone = votes.advance(held.votes, deadline, self._life_ms(coin, deadline))
+            held.votes, gone = votes.advance(held.votes, at_ms, life_ms)
             for vote in gone:
                 key = (self._users[vote.user], coin)
                 self._states[key] = votes.without_vote(self._states[key])
-            if not gone:
-                return
-            yield from self._evaluate(coin, held, deadline, model, maps)
+            if gone:
+                yield from self._evaluate(coin, held, at_ms, model, maps)
 
     def _on_fill(self, coin: int, held: _Coin, row: np.void) -> bool:
         """Whether the fill changed the votes."""
