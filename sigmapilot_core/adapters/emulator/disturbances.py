@@ -22,19 +22,29 @@ class Disturbance:
     why: str
 
 
+MINORS = ("XRP", "DOGE", "LINK", "AVAX", "HYPE")
+"""Coins in which the leader of a copied group has an idea of his own every four minutes."""
+LATE_S = 570
+"""A vote lives 300 s at most: what is done in the four and a half minutes before that comes too late to act on."""
+MAJORS = ("BTC", "ETH", "SOL")
+"""Coins that the news of the demo are about."""
+
 DEMO: tuple[Disturbance, ...] = (
-    Disturbance(
-        6 * MINUTE_S,
-        # a vote lives 300 s at most, in a violent market: those of the first three minutes come too late to act on
-        480,
-        FaultOrder("delay_trades", coin="BTC"),
-        "Trades of one major are held back and arrive late in one burst: the votes in them are too old to act on.",
+    *(
+        Disturbance(
+            6 * MINUTE_S,
+            LATE_S,
+            FaultOrder("delay_trades", coin=coin),
+            "Trades of the smaller coins are held back and come late in one burst: their votes are too old to act on.",
+        )
+        for coin in MINORS
     ),
     Disturbance(
-        13 * MINUTE_S,
-        115,
-        FaultOrder("shift_books", coin="SOL", shift_pct=2.0),
-        "Books of one major spike away from where the voters traded: the price is too far gone to follow them.",
+        6 * MINUTE_S,
+        # else the rolling sample would learn every position meanwhile, and the burst would bring nothing new
+        LATE_S,
+        FaultOrder("http_503", request="clearinghouseState"),
+        "Meanwhile the venue does not say what accounts hold: it lags on every channel.",
     ),
     Disturbance(
         9 * MINUTE_S + 30,
@@ -43,16 +53,19 @@ DEMO: tuple[Disturbance, ...] = (
         "Books of one coin stand still for two minutes: prices are not fresh, no decision may pass.",
     ),
     Disturbance(
-        15 * MINUTE_S,
-        300,
-        FaultOrder("widen_books", coin="BTC", spread_pct=2.0),
-        "Bids and asks of one major stand far apart: what its voters may be worth does not pay for the way in and out.",
+        13 * MINUTE_S,
+        115,
+        FaultOrder("shift_books", coin="SOL", shift_pct=2.0),
+        "Books of one major spike away from where the voters traded: the price is too far gone to follow them.",
     ),
-    Disturbance(
-        15 * MINUTE_S,
-        300,
-        FaultOrder("widen_books", coin="SOL", spread_pct=2.0),
-        "The same for a second coin: news may pass one of them by.",
+    *(
+        Disturbance(
+            15 * MINUTE_S,
+            300,
+            FaultOrder("widen_books", coin=coin, spread_pct=2.0),
+            "Bids and asks of the majors stand far apart: what votes are worth does not pay for the way in and out.",
+        )
+        for coin in MAJORS
     ),
     Disturbance(
         21 * MINUTE_S,
