@@ -31,6 +31,17 @@ def reason_of(error: BaseException) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
+async def unless_down(work: Callable[[], T], consequence: str) -> T | None:
+    """What a transaction in a thread gives; None while the database does not answer, and the consequence in the log."""
+    try:
+        return await asyncio.to_thread(work)
+    except DATABASE_ERRORS as error:
+        if not is_down(error):
+            raise
+        log.warning("database does not answer; " + consequence, reason=reason_of(error))
+        return None
+
+
 async def until_written(write: Callable[[], T], what: str) -> T:
     """Run a transaction in a thread until the database takes it; errors that a retry cannot mend are raised."""
     wait = FIRST_WAIT_S

@@ -37,6 +37,7 @@ from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
 from sigmapilot_stream.services.switches import SwitchService
 from sigmapilot_stream.started import Started
+from sigmapilot_stream.together import run_together
 from sigmapilot_stream.worker import Worker
 
 INPUT_BATCHES = 64
@@ -208,7 +209,7 @@ class Stream:
 
     async def _services(self, stop: asyncio.Event) -> None:
         """Run all services until the stop; one that fails ends the process with its error."""
-        parts: list[Coroutine[Any, Any, None]] = [
+        parts: list[Coroutine[Any, Any, Any]] = [
             self.feed.run(),
             self.snapshots.run(),
             self.priming.run(),
@@ -220,17 +221,7 @@ class Stream:
             self.switches.run(),
             self._watch_end(),
         ]
-        tasks = [asyncio.create_task(part) for part in parts]
-        waiter = asyncio.create_task(stop.wait())
-        try:
-            futures: list[asyncio.Future[Any]] = [*tasks, waiter, self._failure]
-            done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {waiter}:
-                task.result()
-        finally:
-            for task in [*tasks, waiter]:
-                task.cancel()
-            await asyncio.gather(*tasks, waiter, return_exceptions=True)
+        await run_together(parts, stop, self._failure)
 
     async def _watch_end(self) -> None:
         """Notice that a recording is over, and everything it brought is decided and written."""

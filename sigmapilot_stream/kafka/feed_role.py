@@ -43,6 +43,7 @@ from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
 from sigmapilot_stream.services.switches import SwitchService
 from sigmapilot_stream.started import Started
+from sigmapilot_stream.together import run_together
 
 ROLLING_S = 1.0
 RESENT_AT_ONCE = 1_000
@@ -216,17 +217,8 @@ class FeedRole:
             self.executor.tell(),
             self.switches.run(),
             self._watch_end(),
-            stop.wait(),
         ]
-        tasks = [asyncio.create_task(part) for part in parts]
-        try:
-            done, _ = await asyncio.wait([*tasks, self._failure], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await run_together(parts, stop, self._failure)
 
     async def _watch_end(self) -> None:
         """Notice that a recording is over, and everything it brought is decided and written."""

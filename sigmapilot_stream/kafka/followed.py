@@ -6,14 +6,12 @@ later report says so.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
-import structlog
 
 from sigmapilot_core.adapters.journal.writer import Entry
 from sigmapilot_core.adapters.postgres import partition_store
@@ -22,12 +20,11 @@ from sigmapilot_core.domain.engine.core import Counters
 from sigmapilot_core.domain.engine.share import Share
 from sigmapilot_core.domain.snapshot import ModelSnapshot, PoolMember
 from sigmapilot_stream.decode import PRIMED, RECONCILED
-from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
+from sigmapilot_stream.retrying import unless_down
+from sigmapilot_stream.together import repeat
 
 POLL_S = 0.5
 SILENT_AFTER_S = 15.0
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +128,12 @@ class Followed:
 
     async def run(self) -> None:
         """Read the reports until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(POLL_S)
+        await repeat(self.look, POLL_S)
 
     async def look(self) -> None:
         """Read the newest reports and tell of the holes in them."""
-        try:
-            found = await asyncio.to_thread(self._read)
-        except DATABASE_ERRORS as error:
-            if not is_down(error):
-                raise
-            log.warning("database does not answer; what workers reported stays", reason=reason_of(error))
+        found = await unless_down(self._read, "what workers reported stays")
+        if found is None:
             return
         names = {share.name for share in self.shares}
         self.reports = {name: report for name, report in found.items() if name in names}

@@ -3,11 +3,9 @@ and metrics. A report says how things are, not what happened, so that a lost one
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.adapters.postgres import partition_store, stream_store
@@ -15,14 +13,13 @@ from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.kafka.seat import Seat
 from sigmapilot_stream.kafka.seats import Seats
-from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
+from sigmapilot_stream.retrying import unless_down
 from sigmapilot_stream.services.asset_rows import asset_row
+from sigmapilot_stream.together import repeat
 
 EVERY_S = 0.5
 MAX_NAMED = 500
 """Accounts without positions that one report names; the feed asks for those first."""
-
-log = structlog.get_logger(__name__)
 
 Row = dict[str, Any]
 
@@ -50,17 +47,13 @@ class Reports:
 
     async def run(self) -> None:
         """Report until cancelled."""
-        while True:
-            seats = self._taken()
-            self._measure(seats)
-            try:
-                reports = {seat.share.name: self._report(seat) for seat in seats}
-                await asyncio.to_thread(self._write, reports, self._assets(seats))
-            except DATABASE_ERRORS as error:
-                if not is_down(error):
-                    raise
-                log.warning("status not written", reason=reason_of(error))
-            await asyncio.sleep(EVERY_S)
+        await repeat(self._tell, EVERY_S)
+
+    async def _tell(self) -> None:
+        seats = self._taken()
+        self._measure(seats)
+        reports, assets = {seat.share.name: self._report(seat) for seat in seats}, self._assets(seats)
+        await unless_down(lambda: self._write(reports, assets), "partitions are not reported")
 
     def _taken(self) -> list[Seat]:
         return [seat for seat in self._seats.seats.values() if seat.is_taken and not seat.is_left]

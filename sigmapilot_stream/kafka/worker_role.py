@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from sigmapilot_stream.kafka.reports import Reports
 from sigmapilot_stream.kafka.seat import CHECKPOINT_EVERY_S, Place
 from sigmapilot_stream.kafka.seats import Delivery, Seats
 from sigmapilot_stream.observe import Observer
+from sigmapilot_stream.together import run_together
 
 WAITING = 2
 """Batches that may wait for the agent of a partition."""
@@ -76,7 +76,7 @@ class WorkerRole:
                 await links.declare(self._url, len(self._channels))
                 await self._producer.start()
                 await self._consumer.start()
-                await self._services(stop)
+                await run_together((self.seats.run(), self.reports.run()), stop, self._failure)
                 await self.seats.leave()
         finally:
             await self._consumer.stop()
@@ -95,18 +95,6 @@ class WorkerRole:
         """An agent failed: the process ends and begins anew from what is committed."""
         if not self._failure.done():
             self._failure.set_exception(error)
-
-    async def _services(self, stop: asyncio.Event) -> None:
-        parts: list[Coroutine[Any, Any, Any]] = [self.seats.run(), self.reports.run(), stop.wait()]
-        tasks = [asyncio.create_task(part) for part in parts]
-        try:
-            done, _ = await asyncio.wait([*tasks, self._failure], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _check_mode(self) -> None:
         with self._database.connect() as connection:

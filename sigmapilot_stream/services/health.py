@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,13 +13,14 @@ from sigmapilot_core.adapters.postgres import stream_store
 from sigmapilot_core.domain.consensus.inputs import MAX_CLOCK_OFFSET_S
 from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
-from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
+from sigmapilot_stream.retrying import unless_down
 from sigmapilot_stream.services.asset_rows import asset_row
 from sigmapilot_stream.services.canary import CanaryService
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import SNAPSHOT_LIMIT_S, Gauges
 from sigmapilot_stream.services.priming import PrimingService
 from sigmapilot_stream.services.snapshots import SnapshotService
+from sigmapilot_stream.together import repeat
 from sigmapilot_stream.views import DecideView
 
 EVERY_S = 1.0
@@ -81,18 +81,15 @@ class HealthService:
 
     async def run(self) -> None:
         """Report every second until cancelled."""
-        while True:
-            if not self.was_ready and not self.missing():
-                self.was_ready = await self._on_ready()
-                log.info("ready" if self.was_ready else "ready, and not heard")
-            self._gauges.sample()
-            try:
-                await asyncio.to_thread(self._write, self._status(), self._assets())
-            except DATABASE_ERRORS as error:
-                if not is_down(error):
-                    raise
-                log.warning("status not written", reason=reason_of(error))
-            await asyncio.sleep(EVERY_S)
+        await repeat(self._look, EVERY_S)
+
+    async def _look(self) -> None:
+        if not self.was_ready and not self.missing():
+            self.was_ready = await self._on_ready()
+            log.info("ready" if self.was_ready else "ready, and not heard")
+        self._gauges.sample()
+        status, assets = self._status(), self._assets()
+        await unless_down(lambda: self._write(status, assets), "the status is not written")
 
     def _write(self, status: dict[str, Row], assets: dict[str, Row]) -> None:
         with self._database.begin() as connection:

@@ -10,6 +10,7 @@ import structlog
 from sigmapilot_core.adapters.journal.keeper import KeeperParams, tidy
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.ports import Clock
+from sigmapilot_stream.together import repeat
 
 EVERY_S = 300.0
 
@@ -27,9 +28,10 @@ class JournalService:
 
     async def run(self) -> None:
         """Tidy until cancelled."""
-        while True:
-            done = await asyncio.to_thread(tidy, self._folder, self._clock.now_ms(), self._params)
-            self._metrics.sigmapilot_journal_disk_bytes.set(done.bytes_kept)
-            if done.removed or done.over_ceiling:
-                log.info("journal tidied", packed=done.packed, removed=done.removed, is_over_ceiling=done.over_ceiling)
-            await asyncio.sleep(EVERY_S)
+        await repeat(self._tidy, EVERY_S)
+
+    async def _tidy(self) -> None:
+        done = await asyncio.to_thread(tidy, self._folder, self._clock.now_ms(), self._params)
+        self._metrics.sigmapilot_journal_disk_bytes.set(done.bytes_kept)
+        if done.removed or done.over_ceiling:
+            log.info("journal tidied", packed=done.packed, removed=done.removed, is_over_ceiling=done.over_ceiling)

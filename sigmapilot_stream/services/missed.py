@@ -6,14 +6,14 @@ the same.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import sqlalchemy as sa
 import structlog
 
 from sigmapilot_core.adapters.postgres import completeness_store
-from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
+from sigmapilot_stream.retrying import unless_down
+from sigmapilot_stream.together import repeat
 
 POLL_S = 5.0
 
@@ -36,19 +36,14 @@ class MissedFills:
 
     async def run(self) -> None:
         """Watch until cancelled. Samples of before the start are done with: then everybody was primed anew."""
-        while True:
-            await self.look()
-            await asyncio.sleep(POLL_S)
+        await repeat(self.look, POLL_S)
 
     async def look(self) -> None:
         """Ask anew about everybody in samples that came since the last look."""
-        try:
-            newest, missed = await asyncio.to_thread(self._newer)
-        except DATABASE_ERRORS as error:
-            if not is_down(error):
-                raise
-            log.warning("samples of the feed's completeness not read", reason=reason_of(error))
+        found = await unless_down(self._newer, "samples of the feed's completeness are not read")
+        if found is None:
             return
+        newest, missed = found
         followed = self._followed()
         for user, (first_ms, _) in missed.items():
             if user in followed:

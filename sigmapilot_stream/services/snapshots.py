@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
@@ -13,7 +12,8 @@ from sigmapilot_core.domain.snapshot import ModelSnapshot, to_json
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.decode import SNAPSHOT
 from sigmapilot_stream.inputs import Submits
-from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
+from sigmapilot_stream.retrying import unless_down
+from sigmapilot_stream.together import repeat
 
 POLL_S = 1.0
 
@@ -50,20 +50,12 @@ class SnapshotService:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(POLL_S)
+        await repeat(self.look, POLL_S)
 
     async def look(self) -> None:
         """Submit the newest snapshot if it is not in force yet. Errors: `WrongSnapshotError`; ValueError for content
         that does not match its hash."""
-        try:
-            found = await asyncio.to_thread(self._newer)
-        except DATABASE_ERRORS as error:
-            if not is_down(error):
-                raise
-            log.warning("database does not answer; the snapshot in force stays", reason=reason_of(error))
-            return
+        found = await unless_down(self._newer, "the snapshot in force stays")
         if found is not None:
             await self.submit(found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -12,7 +11,8 @@ from sigmapilot_core.adapters.postgres import operator_store
 from sigmapilot_core.domain.risk.kill_switch import SwitchRequest
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.executor import Executor
-from sigmapilot_stream.retrying import DATABASE_ERRORS, is_down, reason_of
+from sigmapilot_stream.retrying import unless_down
+from sigmapilot_stream.together import repeat
 
 POLL_S = 0.5
 
@@ -30,20 +30,11 @@ class SwitchService:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(POLL_S)
+        await repeat(self.look, POLL_S)
 
     async def look(self) -> None:
         """Answer what was asked; without a database there is nothing to answer, and nothing is decided either."""
-        try:
-            found = await asyncio.to_thread(self._unanswered)
-        except DATABASE_ERRORS as error:
-            if not is_down(error):
-                raise
-            log.warning("database does not answer; requests for the kill switch wait", reason=reason_of(error))
-            return
-        for request in found:
+        for request in await unless_down(self._unanswered, "requests for the kill switch wait") or ():
             given = await self._executor.switch(request, self._clock.now_ms())
             log.warning("kill switch asked for", action=request.action.value, by=request.requested_by,
                         reason=request.reason, result=given.result.value, detail=given.detail)  # fmt: skip
