@@ -37,6 +37,9 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--json", help="Also write the whole report to this file.")] = None,
     truth: Annotated[bool, typer.Option("--truth", help="Ask the truth of simulated worlds instead.")] = False,
     worlds: Annotated[int, typer.Option(min=1, help="With --truth: how many, from the seed of --world on.")] = 10,
+    kept_in: Annotated[
+        Path | None, typer.Option("--keep", help="With --truth: folder in which each world's answers are kept.")
+    ] = None,
     mode: ModeOption = None,
 ) -> None:
     """Walk forward over past days: what the rules would have decided and earned, fold by fold, beside the baselines."""
@@ -47,7 +50,8 @@ def evaluate(
     settings = settings_of_running(mode)
     params = settings.params
     if truth:
-        _ask_truth(1 if world is None else world, worlds, traders, params, out)
+        first = 1 if world is None else world
+        _ask_truth(range(first, first + worlds), traders, params, out, kept_in)
         return
     if world is None:
         raise CommandError("give --world SEED: stored history is not read yet")
@@ -63,11 +67,11 @@ def evaluate(
         out.write_text(json.dumps(asdict(found), default=str, indent=1) + "\n")
 
 
-def _ask_truth(first: int, worlds: int, traders: int, params: Params, out: Path | None) -> None:
+def _ask_truth(seeds: range, traders: int, params: Params, out: Path | None, kept_in: Path | None) -> None:
     from sigmapilot_cli.evaluate_truth import as_tree, asked_worlds, print_truth
 
     with Progress(transient=True) as progress:
-        found = asked_worlds(range(first, first + worlds), traders, DEFAULT_END, params, _shown(progress, "worlds"))
+        found = asked_worlds(seeds, traders, DEFAULT_END, params, _shown(progress, "worlds"), kept_in)
     print_truth(found)
     if out is not None:
         out.write_text(json.dumps(as_tree(found), indent=1) + "\n")
@@ -110,13 +114,15 @@ def _shown(shown: Progress, what: str = "days") -> Callable[[int, int], None]:
 def print_evaluation(found: Evaluation) -> None:
     """Tables for people."""
     console = Console()
-    lines = Table("strategy", "fold", "trades", "mean R", "95 %", "sum of R", title="R per trade after costs")
+    lines = Table(
+        "strategy", "fold", "trades", "mean R", "95 %", "sum of R", "consensus - this", title="R per trade after costs"
+    )
     for line in found.lines:
         mean = line.mean_r
         shown = "unknown" if mean.value is None else f"{mean.value:+.3f}"
         lines.add_row(
             line.strategy, "all" if line.fold is None else str(line.fold + 1), f"{mean.n:,}", shown,
-            _range(mean.low, mean.high), f"{line.total_r:+,.1f}",
+            _range(mean.low, mean.high), f"{line.total_r:+,.1f}", _range(line.margin.low, line.margin.high),
         )  # fmt: skip
     console.print(lines)
     gates = Table(
@@ -139,8 +145,18 @@ def print_evaluation(found: Evaluation) -> None:
             f"Sharpe ratio of a day {found.sharpe.daily:.3f}, best of {found.sharpe.trials} without edge "
             f"{found.sharpe.expected_best:.3f}: deflated {found.sharpe.probability:.4f}"
         )
+    left = found.survivorship
+    console.print(
+        f"of {left.listed} traders ever listed {left.gone} are gone ({left.vanished} vanished, {left.liquidated} "
+        f"liquidated) and counted: copied, all of them make {_number(left.everybody_r)} R, who is left "
+        f"{_number(left.survivors_r)} R"
+    )
     shifted = [row.name for row in found.drift if row.is_shifted]
     console.print(f"inputs that shifted against the fitting period (PSI > .25): {', '.join(shifted) or 'none'}")
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:+.3f}"
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sigmapilot_core.domain.evaluation.day_model import DayModel, Learner
 from sigmapilot_core.domain.evaluation.exits import follow_all
+from sigmapilot_core.domain.evaluation.survivorship import Listing
 from sigmapilot_core.domain.events import Direction
 from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS, Params
 from sigmapilot_core.domain.traders.thompson import Entrant, Score
@@ -51,10 +52,12 @@ def random_order(seed: int) -> Score:
     return rank
 
 
-def copies(learner: Learner, start_ms: int, end_ms: int, params: Params) -> Copies:
-    """Every listed trader's openings of [start, end), copied."""
+def copies(learner: Learner, start_ms: int, end_ms: int, params: Params, listed: Listing) -> Copies:
+    """The openings of [start, end) of everybody who had been on the leaderboard by then, copied; whoever died or
+    vanished since stays in."""
     episodes, record = learner.episodes, learner.record
-    rows = np.flatnonzero((episodes.opened_ms >= start_ms) & (episodes.opened_ms < end_ms))
+    inside = (episodes.opened_ms >= start_ms) & (episodes.opened_ms < end_ms)
+    rows = np.flatnonzero(inside & (listed.first_ms[episodes.user] <= episodes.opened_ms))
     minute = (episodes.opened_ms[rows] - record.minutes.start_ms) // MINUTE_MS
     rows, minute = rows[minute < len(record.minutes.close)], minute[minute < len(record.minutes.close)]
     coin, sign = episodes.coin[rows].astype(np.int64), episodes.direction[rows]

@@ -58,6 +58,39 @@ def ratio_interval(
     return Interval(value, float(low), float(high), int(top.size), n_blocks)
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a mean is made of: value x weight, weight, and the block that each of them belongs to."""
+
+    numerator: ArrayLike
+    denominator: ArrayLike
+    block: ArrayLike
+
+
+def difference_interval(one: Sums, other: Sums, seed: int, samples: int = SAMPLES) -> Interval:
+    """Mean of one minus mean of the other, with the interval over blocks resampled for both alike: what both owe to the
+    same day or world is not noise in their difference. `n` counts the first. With fewer than two blocks the interval is
+    unknown, without weight on either side everything is."""
+    blocks, at = np.unique(np.r_[np.asarray(one.block), np.asarray(other.block)], return_inverse=True)
+    n = np.asarray(one.numerator).size
+    parts = []
+    for sums, rows in ((one, at[:n]), (other, at[n:])):
+        for values in (sums.numerator, sums.denominator):
+            weights = np.asarray(values, dtype=np.float64)
+            parts.append(np.bincount(rows, weights=weights, minlength=blocks.size))
+    if not blocks.size or not parts[1].sum() or not parts[3].sum():
+        return Interval(None, None, None, n, blocks.size)
+    value = float(parts[0].sum() / parts[1].sum() - parts[2].sum() / parts[3].sum())
+    if blocks.size < 2:
+        return Interval(value, None, None, n, blocks.size)
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    drawn = rng.multinomial(blocks.size, np.full(blocks.size, 1 / blocks.size), size=samples)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        differences = (drawn @ parts[0]) / (drawn @ parts[1]) - (drawn @ parts[2]) / (drawn @ parts[3])
+    low, high = np.nanquantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high), n, blocks.size)
+
+
 def mean_interval(values: ArrayLike, block: ArrayLike, seed: int, weights: ArrayLike | None = None) -> Interval:
     """Mean, or weighted mean, over resampled blocks."""
     x = np.asarray(values, dtype=np.float64)

@@ -140,6 +140,10 @@ class Learner:
         """One row of the table."""
         return Posterior(*(float(getattr(table, name)[user]) for name in ("m", "kappa", "alpha", "beta")))
 
+    def liquidated(self, as_of_ms: int) -> frozenset[int]:
+        """Whoever is known to have been liquidated before an instant, by position."""
+        return self._liquidated(as_of_ms)
+
     def facts(self, user: int, as_of_ms: int) -> TraderFacts:
         """Order rate, sub-accounts and a major's fill, from the fills of the last 60 days."""
         order, starts = self._rows

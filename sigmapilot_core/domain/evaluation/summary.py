@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,20 @@ from numpy.typing import ArrayLike
 
 from sigmapilot_core.domain.evaluation.ablation import GateWorth, gate_worth
 from sigmapilot_core.domain.evaluation.baselines import Copies, copies, greedy, of_pools, random_order
-from sigmapilot_core.domain.evaluation.bootstrap import Interval, day_of, mean_interval
+from sigmapilot_core.domain.evaluation.bootstrap import (
+    Interval,
+    Sums,
+    day_of,
+    difference_interval,
+    mean_interval,
+    ratio_interval,
+)
 from sigmapilot_core.domain.evaluation.calibration import ProbabilityScore, score_probability
 from sigmapilot_core.domain.evaluation.day_model import Learner
 from sigmapilot_core.domain.evaluation.drift import InputDrift, drift_of
 from sigmapilot_core.domain.evaluation.scoring import Scored, within_limits
 from sigmapilot_core.domain.evaluation.sharpe import DeflatedSharpe, deflated_sharpe
+from sigmapilot_core.domain.evaluation.survivorship import Survivorship, listing, survivorship
 from sigmapilot_core.domain.evaluation.walk_forward import Fold, FoldRules, Progress, Walk, walk
 from sigmapilot_core.domain.params import DAY_MS, Params
 
@@ -26,12 +34,16 @@ POOL, EVERYBODY, NO_TRADE = "pool copied one by one", "all leaderboard traders",
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One strategy in one fold (None: all of them): trades, mean R after costs with its interval, sum of R."""
+    """One strategy in one fold (None: all of them): trades, mean R after costs with its interval, sum of R.
+
+    `margin` is the consensus' mean minus this one's, days resampled for both alike.
+    """
 
     strategy: str
     fold: int | None
     mean_r: Interval
     total_r: float
+    margin: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +58,13 @@ class Evaluation:
     raw_probability: ProbabilityScore | None
     gates: tuple[GateWorth, ...]
     sharpe: DeflatedSharpe | None
+    survivorship: Survivorship
     drift: tuple[InputDrift, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Trades:
-    """Trades of one strategy as columns."""
+class Trades:
+    """Trades of one strategy as columns: when, R after costs, and how much each counts in the mean."""
 
     name: str
     decided_ms: np.ndarray
@@ -71,16 +84,15 @@ def evaluate(
     """Walk, compare, calibrate. `compares` runs the two other pools through the same decisions, which takes as long
     again each."""
     rules = rules or FoldRules()
-    walks = {CONSENSUS: walk(learner, params, rules, progress=progress)}
+    own = walk(learner, params, rules, progress=progress)
+    walks = {CONSENSUS: own}
     if compares:
-        walks[GREEDY] = walk(learner, params, rules, rank=greedy, only_tests=True, progress=progress)
-        walks[RANDOM] = walk(learner, params, rules, rank=random_order(seed), only_tests=True, progress=progress)
-    own = walks[CONSENSUS]
-    strategies = [_decisions(name, one.tested()) for name, one in walks.items()]
-    strategies.insert(1, _decisions(LIMITED, limited(own, params)))
-    strategies += _copied(own, copies(learner, own.folds[0].start_ms, own.folds[-1].end_ms, params))
-    lines = [line for one in strategies for line in _lines(one, own.folds, seed)]
-    lines += [Line(NO_TRADE, fold, Interval(0.0, 0.0, 0.0, 0, 0), 0.0) for fold in _keys(own.folds)]
+        walks |= other_pools(learner, params, rules, own, seed, progress=progress)
+    end_ms = own.folds[-1].end_ms
+    listed = listing(learner.record, end_ms)
+    made = copies(learner, own.folds[0].start_ms, end_ms, params, listed)
+    strategies = traded(walks, made, params)
+    lines = [line for one in strategies for line in _lines(one, strategies[0], own.folds, seed)]
     tested = own.tested()
     return Evaluation(
         folds=own.folds,
@@ -91,8 +103,36 @@ def evaluate(
         raw_probability=_probability(tested, is_raw=True),
         gates=gate_worth(learner.record.minutes, own.judged_in_tests(), tested, params.outcome, seed),
         sharpe=deflated_sharpe([daily_r(limited(one, params), own) for one in walks.values()]),
+        survivorship=survivorship(listed, learner.liquidated(end_ms), made.user, made.result_r),
         drift=drift_of(own),
     )
+
+
+def other_pools(
+    learner: Learner,
+    params: Params,
+    rules: FoldRules,
+    own: Walk,
+    seed: int,
+    *,
+    until_ms: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Walk]:
+    """Two other pools of the same size through the same decisions, with the maps that were published then."""
+    ranks = {GREEDY: greedy, RANDOM: random_order(seed)}
+    return {
+        name: walk(learner, params, rules, rank=rank, maps=own.maps, until_ms=until_ms, progress=progress)
+        for name, rank in ranks.items()
+    }
+
+
+def traded(walks: Mapping[str, Walk], made: Copies, params: Params) -> list[Trades]:
+    """What every strategy traded in the test days, the one that is judged first; `made` are everybody's copies."""
+    own = walks[CONSENSUS]
+    strategies = [_decisions(name, one.tested()) for name, one in walks.items()]
+    strategies.insert(1, _decisions(LIMITED, limited(own, params)))
+    nothing = Trades(NO_TRADE, np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
+    return [*strategies, *_copied(own, made), nothing]
 
 
 def limited(one: Walk, params: Params) -> list[Scored]:
@@ -119,17 +159,17 @@ def _days(tested: Sequence[Scored]) -> np.ndarray:
     return day_of([one.judged.decided_at_ms for one in tested])
 
 
-def _decisions(name: str, tested: Sequence[Scored]) -> _Trades:
+def _decisions(name: str, tested: Sequence[Scored]) -> Trades:
     times = np.array([one.judged.decided_at_ms for one in tested], dtype=np.int64)
     result = np.array([one.result_r for one in tested], dtype=np.float64)
-    return _Trades(name, times, result, np.ones(len(tested)))
+    return Trades(name, times, result, np.ones(len(tested)))
 
 
-def _copied(own: Walk, made: Copies) -> list[_Trades]:
+def _copied(own: Walk, made: Copies) -> list[Trades]:
     in_pool = of_pools(made, own.models)
     return [
-        _Trades(POOL, made.opened_ms[in_pool], made.result_r[in_pool], np.ones(int(in_pool.sum()))),
-        _Trades(EVERYBODY, made.opened_ms, made.result_r, made.per_trader_weights()),
+        Trades(POOL, made.opened_ms[in_pool], made.result_r[in_pool], np.ones(int(in_pool.sum()))),
+        Trades(EVERYBODY, made.opened_ms, made.result_r, made.per_trader_weights()),
     ]
 
 
@@ -137,16 +177,33 @@ def _keys(folds: Sequence[Fold]) -> list[int | None]:
     return [*(fold.index for fold in folds), None]
 
 
-def _lines(trades: _Trades, folds: Sequence[Fold], seed: int) -> list[Line]:
+def _lines(trades: Trades, own: Trades, folds: Sequence[Fold], seed: int) -> list[Line]:
     lines = []
     for index in _keys(folds):
-        inside = np.ones(len(trades.decided_ms), dtype=np.bool_)
-        if index is not None:
-            inside = (trades.decided_ms >= folds[index].start_ms) & (trades.decided_ms < folds[index].end_ms)
-        r = trades.result_r[inside]
-        mean = mean_interval(r, day_of(trades.decided_ms[inside]), seed, trades.weights[inside])
-        lines.append(Line(trades.name, index, mean, float(r.sum())))
+        fold = None if index is None else folds[index]
+        here, ours = _sums(trades, fold), _sums(own, fold)
+        if trades.name == NO_TRADE:
+            lines.append(Line(NO_TRADE, index, Interval(0.0, 0.0, 0.0, 0, 0), 0.0, _mean(ours, seed)))
+            continue
+        total = float(trades.result_r[_inside(trades, fold)].sum())
+        lines.append(Line(trades.name, index, _mean(here, seed), total, difference_interval(ours, here, seed)))
     return lines
+
+
+def _inside(trades: Trades, fold: Fold | None) -> np.ndarray:
+    """Which trades a fold decided."""
+    at_ms = trades.decided_ms
+    return np.ones(len(at_ms), dtype=np.bool_) if fold is None else (at_ms >= fold.start_ms) & (at_ms < fold.end_ms)
+
+
+def _sums(trades: Trades, fold: Fold | None) -> Sums:
+    rows = _inside(trades, fold)
+    weights = trades.weights[rows]
+    return Sums(weights * trades.result_r[rows], weights, day_of(trades.decided_ms[rows]))
+
+
+def _mean(sums: Sums, seed: int) -> Interval:
+    return ratio_interval(sums.numerator, sums.denominator, sums.block, seed)
 
 
 def _probability(tested: Sequence[Scored], *, is_raw: bool) -> ProbabilityScore | None:

@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sigmapilot_core.domain.consensus.gates import GATE_NAMES
-from sigmapilot_core.domain.evaluation.baselines import greedy, random_order
+from sigmapilot_core.domain.evaluation.ablation import gate_worth
+from sigmapilot_core.domain.evaluation.baselines import copies, greedy, random_order
 from sigmapilot_core.domain.evaluation.day_model import Learner, Standing
 from sigmapilot_core.domain.evaluation.record import VenueRecord
 from sigmapilot_core.domain.evaluation.replay import Judged
 from sigmapilot_core.domain.evaluation.simulated import record_of
+from sigmapilot_core.domain.evaluation.summary import CONSENSUS, other_pools, traded
+from sigmapilot_core.domain.evaluation.survivorship import Survivorship, listing, survivorship
+from sigmapilot_core.domain.evaluation.truth_trades import Stopped, Traded, stopped_of, traded_of
 from sigmapilot_core.domain.evaluation.walk_forward import FoldRules, Walk, walk
 from sigmapilot_core.domain.params import DAY_MS, Params
 from sigmapilot_core.domain.simulation.truth import Truth
@@ -26,13 +30,18 @@ REGRET_DAYS = (35, 45, 55, 65, 75, 85)
 RULES = FoldRules(learn_days=38, warm_up_days=60, test_days=15, gap_days=7)
 HISTORY_DAYS = 91
 THOMPSON, GREEDY, UNIFORM, LEADERBOARD = "Thompson", "posterior mean", "uniform", "leaderboard order"
+KNOWN = "truth known, eligible only"
 _K_GATE = GATE_NAMES.index("effective_k")
 
 
 @dataclass(frozen=True, slots=True)
 class PoolTruth:
     """One pool on one day. `precision`: share of it with skill, or copying someone with skill; `recall`: share of all
-    listed traders with skill who are in it; `deciders`: distinct minds over size, a copy being its leader's."""
+    listed traders with skill who are in it; `deciders`: distinct minds over size, a copy being its leader's.
+
+    Two stricter readings of precision: `own_skill` leaves copies out, `skilled_minds` counts each mind with skill once,
+    however many of the pool share it.
+    """
 
     day: int
     strategy: str
@@ -40,6 +49,8 @@ class PoolTruth:
     precision: float
     recall: float
     deciders: float
+    own_skill: float = 0.0
+    skilled_minds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +97,13 @@ class SeedTruth:
     regrets: tuple[Regret, ...]
     copied: tuple[Copied, ...]
     outcomes: tuple[Outcome, ...]
+    traded: tuple[Traded, ...] = ()
+    stopped: tuple[Stopped, ...] = ()
+    survivors: Survivorship | None = None
 
 
 def ask(world: World, params: Params, rules: FoldRules = RULES) -> SeedTruth:
-    """Ask the truth of one world; takes most of a minute of processor time at the default size."""
+    """Ask the truth of one world; takes about a minute of processor time at the default size."""
     record, truth = record_of(world), Truth(world)
     learner = Learner.of(record, params)
     until_ms = record.start_ms + (rules.warm_up_days + rules.test_days) * DAY_MS
@@ -100,6 +114,10 @@ def ask(world: World, params: Params, rules: FoldRules = RULES) -> SeedTruth:
     )
     mind = minds_of(record, truth)
     seed = world.settings.seed
+    walks = {CONSENSUS: own, **other_pools(learner, params, rules, own, seed, until_ms=until_ms)}
+    listed = listing(record, until_ms)
+    made = copies(learner, own.folds[0].start_ms, until_ms, params, listed)
+    gates = gate_worth(record.minutes, own.judged_in_tests(), own.tested(), params.outcome, seed)
     return SeedTruth(
         seed=seed,
         pools=tuple(row for day in POOL_DAYS for row in _pools(learner, truth, day, params, seed)),
@@ -108,6 +126,9 @@ def ask(world: World, params: Params, rules: FoldRules = RULES) -> SeedTruth:
             row for name, one in (("cosine", own), ("phi", by_phi)) for row in _copied(name, one, mind, params)
         ),
         outcomes=_outcomes(own, mind),
+        traded=traded_of(traded(walks, made, params)),
+        stopped=stopped_of(gates),
+        survivors=survivorship(listed, learner.liquidated(until_ms), made.user, made.result_r),
     )
 
 
@@ -135,15 +156,44 @@ def _pools(learner: Learner, truth: Truth, day: int, params: Params, seed: int) 
     if standing is None:
         return []
     skilled = {one.address for one in standing.candidates if truth.is_skilled(one.address, at_ms)}
-    rows = []
-    for name, pool in chosen_by(learner, standing, params, seed).items():
-        found = skilled & set(pool)
-        deciders = {truth.leader(address) or address for address in pool}
-        size = max(1, len(pool))
-        rows.append(
-            PoolTruth(day, name, len(pool), len(found) / size, len(found) / max(1, len(skilled)), len(deciders) / size)
-        )
-    return rows
+    pools = chosen_by(learner, standing, params, seed)
+    pools[KNOWN] = _known_best(standing, truth, skilled, len(pools[THOMPSON]), params)
+    return [_pool_truth(day, name, pool, truth, skilled) for name, pool in pools.items()]
+
+
+def _pool_truth(day: int, name: str, pool: Sequence[str], truth: Truth, skilled: set[str]) -> PoolTruth:
+    found = skilled & set(pool)
+    size = max(1, len(pool))
+    return PoolTruth(
+        day=day,
+        strategy=name,
+        size=len(pool),
+        precision=len(found) / size,
+        recall=len(found) / max(1, len(skilled)),
+        deciders=len({_mind(truth, address) for address in pool}) / size,
+        own_skill=sum(truth.leader(address) is None for address in found) / size,
+        skilled_minds=len({_mind(truth, address) for address in found}) / size,
+    )
+
+
+def _known_best(standing: Standing, truth: Truth, skilled: set[str], size: int, params: Params) -> tuple[str, ...]:
+    """The best that any ranking of the eligible could choose: each mind with skill once, itself before its copies, then
+    further copies of skill, then the rest."""
+    eligible = sorted(standing.candidates[i].address for i in standing.eligible(params))
+    own_first = sorted(
+        eligible, key=lambda address: (address not in skilled, truth.leader(address) is not None, address)
+    )
+    seen: set[str] = set()
+    repeated = {}
+    for address in own_first:
+        mind = _mind(truth, address)
+        repeated[address] = mind in seen
+        seen.add(mind)
+    return tuple(sorted(own_first, key=lambda address: (address not in skilled, repeated[address]))[:size])
+
+
+def _mind(truth: Truth, address: str) -> str:
+    return truth.leader(address) or address
 
 
 def _regrets(learner: Learner, truth: Truth, params: Params, seed: int) -> tuple[Regret, ...]:
@@ -154,7 +204,9 @@ def _regrets(learner: Learner, truth: Truth, params: Params, seed: int) -> tuple
         if standing is None:
             continue
         pools = chosen_by(learner, standing, params, seed)
-        best = _best_edge(truth, learner.record.addresses, at_ms, len(pools[THOMPSON]))
+        dead = learner.liquidated(at_ms)
+        alive = [address for i, address in enumerate(learner.record.addresses) if i not in dead]
+        best = _best_edge(truth, alive, at_ms, len(pools[THOMPSON]))
         for name, pool in pools.items():
             gaps.setdefault(name, []).append(best - _mean_edge(truth, pool, at_ms))
     return tuple(Regret(name, float(np.mean(values))) for name, values in gaps.items())

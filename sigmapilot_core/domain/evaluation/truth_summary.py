@@ -10,7 +10,9 @@ import numpy as np
 
 from sigmapilot_core.domain.evaluation.bootstrap import Interval, over_seeds, ratio_interval
 from sigmapilot_core.domain.evaluation.calibration import ProbabilityScore, score_probability
+from sigmapilot_core.domain.evaluation.survivorship import Survivorship
 from sigmapilot_core.domain.evaluation.truth_report import (
+    KNOWN,
     LEADERBOARD,
     POOL_DAYS,
     THOMPSON,
@@ -19,6 +21,7 @@ from sigmapilot_core.domain.evaluation.truth_report import (
     PoolTruth,
     SeedTruth,
 )
+from sigmapilot_core.domain.evaluation.truth_trades import GateLine, TradedLine, gate_lines, traded_lines
 
 MAX_EV_GAP_R = 0.05
 MIN_EV_DECISIONS = 500
@@ -36,6 +39,8 @@ class PoolLine:
     precision: Interval
     recall: Interval
     deciders: Interval
+    own_skill: Interval
+    skilled_minds: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,17 @@ class CopiedLine:
 
 @dataclass(frozen=True, slots=True)
 class GapLine:
-    """Realised minus estimated gross R of some decisions, over worlds; `raw` without the calibration maps."""
+    """Realised minus estimated gross R of some decisions, over worlds; `raw` without the calibration maps.
+
+    `mapped_by_day` is the same gap with days of worlds resampled: narrower, for it leaves out that a world's days share
+    one population and one fit of the maps.
+    """
 
     name: str
     realised_r: Interval
     raw: Interval
     mapped: Interval
+    mapped_by_day: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,9 @@ class TruthReport:
     raw_probability: ProbabilityScore | None
     mapped_probability: ProbabilityScore | None
     goals: tuple[Goal, ...]
+    traded: tuple[TradedLine, ...] = ()
+    gates: tuple[GateLine, ...] = ()
+    survivors: tuple[Survivorship, ...] = ()
 
 
 def report_of(worlds: Sequence[SeedTruth], bootstrap_seed: int = 1) -> TruthReport:
@@ -101,6 +114,7 @@ def report_of(worlds: Sequence[SeedTruth], bootstrap_seed: int = 1) -> TruthRepo
     gaps = _gaps(worlds, bootstrap_seed)
     outcomes = [one for world in worlds for one in world.outcomes]
     won = [one.gross_r > 0 for one in outcomes]
+    asked = [world for world in worlds if world.traded]  # worlds stored by an older report were not asked this
     return TruthReport(
         seeds=seeds,
         pools=pools,
@@ -110,6 +124,9 @@ def report_of(worlds: Sequence[SeedTruth], bootstrap_seed: int = 1) -> TruthRepo
         raw_probability=score_probability(_inside(one.p_raw for one in outcomes), won),
         mapped_probability=score_probability(_inside(one.p_mapped for one in outcomes), won),
         goals=(_precision_goal(pools), _gap_goal(gaps), _copied_goal(copied)),
+        traded=traded_lines([world.traded for world in asked], bootstrap_seed),
+        gates=gate_lines([world.stopped for world in asked], [world.traded for world in asked], bootstrap_seed),
+        survivors=tuple(world.survivors for world in asked if world.survivors is not None),
     )
 
 
@@ -122,7 +139,7 @@ def _pools(worlds: Sequence[SeedTruth], seed: int) -> tuple[PoolLine, ...]:
     return tuple(lines)
 
 
-_POOL_FIGURES = ("precision", "recall", "deciders")
+_POOL_FIGURES = ("precision", "recall", "deciders", "own_skill", "skilled_minds")
 
 
 def _each(rows: Iterable[PoolTruth], name: str) -> list[float]:
@@ -166,25 +183,52 @@ def _gaps(worlds: Sequence[SeedTruth], seed: int) -> tuple[GapLine, ...]:
 def _gap(name: str, rows: Sequence[tuple[int, Outcome]], seed: int) -> GapLine:
     world = [i for i, _ in rows]
     ones = np.ones(len(rows))
-    figures = (
-        [one.gross_r for _, one in rows],
-        [one.gross_r - one.gross_raw_r for _, one in rows],
-        [one.gross_r - one.gross_mapped_r for _, one in rows],
+    mapped = [one.gross_r - one.gross_mapped_r for _, one in rows]
+    raw = [one.gross_r - one.gross_raw_r for _, one in rows]
+    days = [i * _DAYS + one.day for i, one in rows]
+    return GapLine(
+        name,
+        realised_r=ratio_interval([one.gross_r for _, one in rows], ones, world, seed),
+        raw=ratio_interval(raw, ones, world, seed),
+        mapped=ratio_interval(mapped, ones, world, seed),
+        mapped_by_day=ratio_interval(mapped, ones, days, seed),
     )
-    return GapLine(name, *(ratio_interval(values, ones, world, seed) for values in figures))
+
+
+_DAYS = 1_000_000
+"""More than the days since 1970: world and day as one number."""
 
 
 def _precision_goal(pools: Sequence[PoolLine]) -> Goal:
-    """The pool's precision against that of the leaderboard's order; a share cannot exceed 1."""
+    """The pool's precision against that of the leaderboard's order; a share cannot exceed 1. Two stricter readings of
+    precision stand beside it and do not decide."""
     day = POOL_DAYS[1]
-    found = {line.strategy: line.precision.value for line in pools if line.day == day}
-    ours, theirs = found.get(THOMPSON), found.get(LEADERBOARD)
+    lines = {line.strategy: line for line in pools if line.day == day}
     name = f"pool precision at {day} days over leaderboard order"
     wanted = f"at least {WANTED_PRECISION_RATIO:g} x"
-    if ours is None or not theirs:
+    ours, theirs, best = lines.get(THOMPSON), lines.get(LEADERBOARD), lines.get(KNOWN)
+    ratio = None if ours is None or theirs is None else _ratio(ours.precision, theirs.precision)
+    if ours is None or theirs is None or ratio is None:
         return Goal(name, wanted, "unknown", None)
-    shown = f"{ours / theirs:.2f} x ({ours:.2f} against {theirs:.2f}; {1 / theirs:.2f} x is the most there can be)"
-    return Goal(name, wanted, shown, ours / theirs >= WANTED_PRECISION_RATIO)
+    parts = [_compared("", ours.precision, theirs.precision, None if best is None else best.precision)]
+    for label in ("own_skill", "skilled_minds"):
+        most = None if best is None else getattr(best, label)
+        parts.append(_compared(f"{label.replace('_', ' ')} ", getattr(ours, label), getattr(theirs, label), most))
+    return Goal(name, wanted, "; ".join(parts), ratio >= WANTED_PRECISION_RATIO)
+
+
+def _ratio(ours: Interval, theirs: Interval) -> float | None:
+    return ours.value / theirs.value if ours.value is not None and theirs.value else None
+
+
+def _compared(label: str, ours: Interval, theirs: Interval, best: Interval | None) -> str:
+    ratio = _ratio(ours, theirs)
+    if ratio is None or not theirs.value:
+        return f"{label}unknown"
+    most = 1.0 if best is None or best.value is None else best.value
+    return (
+        f"{label}{ratio:.2f} x ({ours.value:.2f} against {theirs.value:.2f}; {most / theirs.value:.2f} x is the most)"
+    )
 
 
 def _gap_goal(gaps: Sequence[GapLine]) -> Goal:

@@ -7,7 +7,7 @@ fitting period is still open in the gap, so none of them shares a bar with the t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sigmapilot_core.domain.consensus.expected_value import CalibrationMaps
@@ -98,38 +98,45 @@ def walk(
     rank: Score | None = None,
     fits_maps: bool = True,
     only_tests: bool = False,
+    maps: Sequence[CalibrationMaps] | None = None,
     until_ms: int | None = None,
     progress: Progress | None = None,
 ) -> Walk:
     """Decide every day from `learn_days` on, each with the snapshot of its start and the maps of its fold.
 
-    `rank` replaces Thompson's draws. `only_tests` leaves the fitting days out: the maps are then identities. `until_ms`
-    ends the tests earlier than the record, whose rest then only tells how decisions ended. Days without a leaderboard
-    have no decisions, nor have the days of the first gap.
+    `rank` replaces Thompson's draws. `only_tests` leaves the fitting days out: the maps are then identities. `maps`,
+    one a fold, are taken as published, and no fitting days are walked. `until_ms` ends the tests earlier than the
+    record, whose rest then only tells how decisions ended. Days without a leaderboard have no decisions, nor have the
+    days of the first gap.
     """
     rules = rules or FoldRules()
     record = learner.record
     folds = folds_of(record.start_ms, min(record.end_ms, until_ms or record.end_ms), rules)
     replay = Replay(record, learner.market, params)
     first = folds[0].fit_until_ms
+    only_tests = only_tests or maps is not None
     lead_in = first - (0 if only_tests else (rules.warm_up_days - rules.learn_days - rules.gap_days) * DAY_MS)
     days: list[tuple[Fold | None, int]] = [(None, day) for day in range(lead_in, first, DAY_MS)]
     days += [(fold, day) for fold in folds for day in range(fold.start_ms, fold.end_ms, DAY_MS)]
     judged: list[Judged] = []
     models: dict[int, DayModel] = {}
-    maps: list[CalibrationMaps] = []
+    used: list[CalibrationMaps] = []
     for done, (fold, day) in enumerate(days, start=1):
-        if fold is not None and len(maps) == fold.index:
-            maps.append(_fitted(learner, judged, params, fold) if fits_maps and not only_tests else CalibrationMaps())
+        if fold is not None and len(used) == fold.index:
+            if maps is not None:
+                used.append(maps[fold.index])
+            else:
+                fits = fits_maps and not only_tests
+                used.append(_fitted(learner, judged, params, fold) if fits else CalibrationMaps())
         standing = learner.standing(day)
         if standing is not None:
             models[day] = learner.model(standing, rank)
-            judged += replay.day(models[day], maps[-1] if maps else None)
+            judged += replay.day(models[day], used[-1] if used else None)
         if progress is not None:
             progress(done, len(days))
     passed = [one for one in judged if one.passed_gates]
     scored = score(record.minutes, passed, params.outcome)
-    return Walk(folds, models, tuple(maps), tuple(judged), tuple(scored))
+    return Walk(folds, models, tuple(used), tuple(judged), tuple(scored))
 
 
 def estimates_of(scored: list[Scored] | tuple[Scored, ...]) -> list[Estimate]:

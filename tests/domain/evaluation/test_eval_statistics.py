@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sigmapilot_core.domain.evaluation.bootstrap import mean_interval, over_seeds, ratio_interval
+from sigmapilot_core.domain.evaluation.bootstrap import (
+    Sums,
+    difference_interval,
+    mean_interval,
+    over_seeds,
+    ratio_interval,
+)
 from sigmapilot_core.domain.evaluation.calibration import Estimate, fit_maps, monotone_map, score_probability
 from sigmapilot_core.domain.evaluation.drift import input_drift, psi
 from sigmapilot_core.domain.evaluation.sharpe import deflated_sharpe
@@ -44,6 +50,22 @@ def test_what_cannot_be_said_is_unknown() -> None:
 
 def test_intervals_are_repeatable() -> None:
     assert over_seeds([1.0, 2.0, 4.0], 5) == over_seeds([1.0, 2.0, 4.0], 5)
+
+
+def test_what_two_strategies_owe_to_the_same_day_is_no_noise_in_their_difference() -> None:
+    rng = np.random.default_rng(5)
+    days = np.repeat(np.arange(60), 5)
+    weather = np.repeat(rng.normal(0, 1, 60), 5)
+    ours, theirs = weather + 0.3 + rng.normal(0, 0.1, 300), weather + rng.normal(0, 0.1, 300)
+    ones = np.ones(300)
+    found = difference_interval(Sums(ours, ones, days), Sums(theirs, ones, days), seed=1)
+    daily = (ours - theirs).reshape(60, 5).mean(axis=1)
+    half = 1.959964 * daily.std() / math.sqrt(60)
+    assert found.value == pytest.approx((ours - theirs).mean())
+    assert (found.low, found.high) == pytest.approx((daily.mean() - half, daily.mean() + half), abs=0.005)
+    nothing = Sums(np.zeros(0), np.zeros(0), np.zeros(0))
+    assert difference_interval(Sums(ours, ones, days), nothing, seed=1).value is None
+    assert difference_interval(Sums([1.0], [1.0], [3]), Sums([0.5], [1.0], [3]), seed=1).low is None
 
 
 @given(st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2)), min_size=1, max_size=200))
