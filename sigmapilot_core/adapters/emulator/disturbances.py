@@ -24,8 +24,8 @@ class Disturbance:
 
 LATE_S = {"BTC": 480, "XRP": 720, "DOGE": 720, "LINK": 720, "HYPE": 720}
 """How long trades are held back. A vote lives 300 s at most: what is done before the last five minutes comes too late
-to act on. Not all of the small coins, in which leaders of copied groups have ideas of their own: a connection that brings
-no trade for five minutes counts as frozen, and what it did not bring is fetched."""
+to act on. Not all of the small coins, in which leaders of copied groups have ideas of their own: a connection
+that brings no trade for five minutes counts as frozen, and what it did not bring is fetched."""
 MAJORS = ("BTC", "ETH", "SOL")
 """Coins that the news of the demo are about."""
 
