@@ -8,6 +8,8 @@ SOAK_MINUTES ?= 30
 FUZZ_FRAMES ?= 1000000
 FILLS ?= 24000
 KILLS ?= 4
+# some images set it; every process would compile all it imports anew, and a demo starts a dozen
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo live test check lint types bench fuzz soak browser kafka kafka-full realdata slow e2e kill-test lock clean audit
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -16,15 +18,51 @@ STDLIB_OUTSIDE_WORLD = {
 ENVIRONMENT_READER = "sigmapilot_core/adapters/settings.py"
 
 
-def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
-    """(path from the root, syntax tree) of every module below a package."""
-    for path in sorted((ROOT / package).rglob("*.py")):
-        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+@dataclass(frozen=True)
+class Module:
+    """What the rules ask of one module. Syntax trees themselves are too large to be kept."""
+
+    path: str
+    n_lines: int
+    imports: tuple[str, ...]
+    calls: tuple[tuple[str, bool], ...]
+    """(dotted source of what is called, whether with arguments)."""
+    reads_environment: bool
+    caught: tuple[tuple[int, str], ...]
+    """(line, what an `except` names)."""
+    functions: tuple[tuple[str, int], ...]
+    """(name, lines of its body)."""
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
+def modules(package: str) -> Iterator[Module]:
+    """Every module below a package."""
+    return (read(path) for path in sorted((ROOT / package).rglob("*.py")))
+
+
+@functools.cache
+def read(path: Path) -> Module:
+    """One module, once for all rules."""
+    text = path.read_text()
+    nodes = list(ast.walk(ast.parse(text)))
+    attributes = {dotted(node) for node in nodes if isinstance(node, ast.Attribute)}
+    return Module(
+        path=str(path.relative_to(ROOT)),
+        n_lines=len(text.splitlines()),
+        imports=tuple(imports(nodes)),
+        calls=tuple((dotted(n.func), bool(n.args or n.keywords)) for n in nodes if isinstance(n, ast.Call)),
+        reads_environment=bool(attributes & {"os.environ", "os.getenv"}),
+        caught=tuple(
+            (n.lineno, ast.unparse(n.type) if n.type else "everything")
+            for n in nodes
+            if isinstance(n, ast.ExceptHandler)
+        ),
+        functions=tuple((n.name, length(n)) for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)),
+    )
+
+
+def imports(nodes: list[ast.AST]) -> Iterator[str]:
     """Dotted names of everything imported anywhere in a module."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -32,116 +70,112 @@ def imports(tree: ast.Module) -> Iterator[str]:
             yield node.module
 
 
-def calls(tree: ast.Module) -> Iterator[str]:
-    """Dotted source of everything called in a module."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func)
+def dotted(node: ast.AST) -> str:
+    """Names joined by dots; what is no name stands as `()`, so that the end can still be compared."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "()"
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of the body without its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) else node.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0  # type: ignore[operator]
 
 
 def test_domain_imports_only_mathematics_and_itself() -> None:
     import sys
 
     allowed_stdlib = set(sys.stdlib_module_names) - STDLIB_OUTSIDE_WORLD
-    for path, tree in modules("sigmapilot_core/domain"):
-        for name in imports(tree):
+    for module in modules("sigmapilot_core/domain"):
+        for name in module.imports:
             top = name.split(".")[0]
             fine = (
                 name.startswith("sigmapilot_core.domain")
                 or top in DOMAIN_MAY_IMPORT
                 or (top in allowed_stdlib and name not in STDLIB_OUTSIDE_WORLD)
             )
-            assert fine, f"{path} imports {name}"
+            assert fine, f"{module.path} imports {name}"
 
 
 def test_domain_has_no_clock_and_no_randomness_of_its_own() -> None:
     ambient = ("datetime.now", "datetime.utcnow", "date.today", "time.time", "np.random.seed", "uuid4", "uuid.uuid4")
-    for path, tree in modules("sigmapilot_core/domain"):
-        for called in calls(tree):
-            assert not called.endswith(ambient), f"{path} calls {called}"
-            assert called not in {"np.random.default_rng", "open", "print"} or _has_arguments(tree, called), (
-                f"{path} calls {called}"
+    for module in modules("sigmapilot_core/domain"):
+        for called, has_arguments in module.calls:
+            assert not called.endswith(ambient), f"{module.path} calls {called}"
+            is_seeded = called == "np.random.default_rng" and has_arguments
+            assert called not in {"np.random.default_rng", "open", "print"} or is_seeded, (
+                f"{module.path} calls {called}"
             )
 
 
-def _has_arguments(tree: ast.Module, called: str) -> bool:
-    return called == "np.random.default_rng" and all(
-        node.args or node.keywords
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == called
-    )
-
-
 def test_ports_know_only_the_domain() -> None:
-    tree = ast.parse((ROOT / "sigmapilot_core" / "ports.py").read_text())
-    for name in imports(tree):
+    for name in read(ROOT / "sigmapilot_core" / "ports.py").imports:
         assert not name.startswith("sigmapilot_") or name.startswith("sigmapilot_core.domain"), name
 
 
 def test_core_knows_none_of_the_applications() -> None:
-    for path, tree in modules("sigmapilot_core"):
-        for name in imports(tree):
-            assert not name.startswith(PACKAGES[1:]), f"{path} imports {name}"
+    for module in modules("sigmapilot_core"):
+        for name in module.imports:
+            assert not name.startswith(PACKAGES[1:]), f"{module.path} imports {name}"
 
 
 def test_applications_never_import_one_another() -> None:
     for package in PACKAGES[1:]:
         others = tuple(other for other in PACKAGES[1:] if other != package)
-        for path, tree in modules(package):
-            for name in imports(tree):
-                assert not name.startswith(others), f"{path} imports {name}"
+        for module in modules(package):
+            for name in module.imports:
+                assert not name.startswith(others), f"{module.path} imports {name}"
 
 
 def test_only_the_evaluation_reaches_the_truth() -> None:
     for package in PACKAGES:
-        for path, tree in modules(package):
-            asks = any(name.startswith("sigmapilot_core.domain.simulation.truth") for name in imports(tree))
-            assert not asks or path.startswith("sigmapilot_core/domain/evaluation/truth_"), f"{path} knows the truth"
+        for module in modules(package):
+            asks = any(name.startswith("sigmapilot_core.domain.simulation.truth") for name in module.imports)
+            assert not asks or module.path.startswith("sigmapilot_core/domain/evaluation/truth_"), (
+                f"{module.path} knows the truth"
+            )
 
 
 def test_of_the_assets_only_reports_know_the_evaluation_of_the_truth() -> None:
     for package in PACKAGES[1:]:
-        for path, tree in modules(package):
-            asks = any("evaluation.truth_" in name for name in imports(tree))
-            assert not asks or path.startswith(("sigmapilot_assets/report/", "sigmapilot_cli/evaluate")), path
+        for module in modules(package):
+            asks = any("evaluation.truth_" in name for name in module.imports)
+            assert not asks or module.path.startswith(("sigmapilot_assets/report/", "sigmapilot_cli/evaluate")), (
+                module.path
+            )
 
 
 def test_only_the_stream_knows_faust() -> None:
     for package in PACKAGES:
-        for path, tree in modules(package):
-            for name in imports(tree):
+        for module in modules(package):
+            for name in module.imports:
                 top = name.split(".")[0]
-                assert top not in {"faust", "mode", "aiokafka"} or package == "sigmapilot_stream", f"{path}: {name}"
+                assert top not in {"faust", "mode", "aiokafka"} or package == "sigmapilot_stream", (
+                    f"{module.path}: {name}"
+                )
 
 
 def test_one_file_reads_the_environment() -> None:
     for package in PACKAGES:
-        for path, tree in modules(package):
-            for node in ast.walk(tree):
-                read = isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
-                assert not read or path == ENVIRONMENT_READER, f"{path} reads the environment"
+        for module in modules(package):
+            assert not module.reads_environment or module.path == ENVIRONMENT_READER, f"{module.path} reads it"
 
 
 def test_no_broad_except() -> None:
     for package in PACKAGES:
-        for path, tree in modules(package):
-            for node in ast.walk(tree):
-                if isinstance(node, ast.ExceptHandler):
-                    caught = ast.unparse(node.type) if node.type else "everything"
-                    assert caught not in {"everything", "Exception", "BaseException"}, f"{path}:{node.lineno}"
+        for module in modules(package):
+            for line, caught in module.caught:
+                assert caught not in {"everything", "Exception", "BaseException"}, f"{module.path}:{line}"
 
 
 def test_functions_stay_short_and_files_small() -> None:
     lengths = []
     for package in PACKAGES:
-        for path, tree in modules(package):
-            lines = len((ROOT / path).read_text().splitlines())
-            assert lines <= 500, f"{path} has {lines} lines"
-            for node in ast.walk(tree):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    body = node.body[1:] if ast.get_docstring(node) else node.body
-                    length = body[-1].end_lineno - body[0].lineno + 1 if body else 0  # type: ignore[operator]
-                    lengths.append(length)
-                    assert length <= 60, f"{path}:{node.name} has {length} lines"
+        for module in modules(package):
+            assert module.n_lines <= 500, f"{module.path} has {module.n_lines} lines"
+            for name, lines in module.functions:
+                lengths.append(lines)
+                assert lines <= 60, f"{module.path}:{name} has {lines} lines"
     lengths.sort()
     assert lengths[int(len(lengths) * 0.9)] <= 30, "the 90th percentile of function bodies"
