@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,22 +20,30 @@ os.environ["SIGMAPILOT_HOME"] = str(
 
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.clock import FeedClock
+from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
 from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.params import Params
 
+from .asset_runs import run_python_assets
 from .asset_venue import NOW_MS, FakeVenue, address, row, trades_of
 
 MakePlatform = Callable[..., Platform]
 
 
-@pytest.fixture
-def venue() -> FakeVenue:
+def small_venue() -> FakeVenue:
     """Six traders that pass filters 1-4: four winners, a loser, a master with sub-accounts; one poor account."""
     histories = {address(i): trades_of(address(i), 60, 0.01) for i in range(1, 5)}
     histories[address(5)] = trades_of(address(5), 60, -0.01)
     histories[address(6)] = trades_of(address(6), 60, 0.01)
     rows = [row(user) for user in histories] + [row(address(7), pnl=100.0)]
     return FakeVenue(histories, rows, masters=frozenset({address(6)}))
+
+
+@pytest.fixture
+def venue() -> FakeVenue:
+    """A small venue of the test's own."""
+    return small_venue()
 
 
 @pytest.fixture
@@ -53,6 +62,32 @@ def make_platform(pg_url: str, venue: FakeVenue, tmp_path: Path) -> Iterator[Mak
 def platform(make_platform: MakePlatform) -> Platform:
     """The platform of a normal pool."""
     return make_platform()
+
+
+@pytest.fixture(scope="session")
+def learnt_template(pg_server: EmbeddedServer, pg_template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a database on which the whole graph but its reports has run once; others are copied from it."""
+    name = "assets_learnt"
+    url = pg_server.paths.url(name, driver="psycopg")
+    ensure_database(url, template=pg_template)
+    engine, found = create_engine(url), small_venue()
+    home = tmp_path_factory.mktemp("learnt")
+    platform = Platform("live", "normal", Params(), engine, FeedClock(NOW_MS), lambda: found, found, home)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_python_assets(platform, instance)
+    engine.dispose()  # a database with sessions cannot be copied
+    return name
+
+
+@pytest.fixture
+def learnt(pg_server: EmbeddedServer, learnt_template: str, venue: FakeVenue, tmp_path: Path) -> Iterator[Platform]:
+    """The platform after one run of the graph, in a database of the test's own."""
+    url = pg_server.paths.url(f"test_{uuid.uuid4().hex}", driver="psycopg")
+    ensure_database(url, template=learnt_template)
+    engine = create_engine(url)
+    yield Platform("live", "normal", Params(), engine, FeedClock(NOW_MS), lambda: venue, venue, tmp_path)
+    engine.dispose()
+    drop_database(url)
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from sigmapilot_core.adapters.postgres.schema import model
 from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_core.domain.venue import AssetSpec
 
+from .asset_runs import rows, run
 from .asset_venue import NOW_MS, FakeVenue, address, row
 from .fetch_process import fetch
-from .test_graph_runs import rows, run
 
 ROOT = Path(__file__).parents[2]
 TRADERS = 30

@@ -7,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
-import sqlalchemy as sa
 
-from sigmapilot_assets import jobs
 from sigmapilot_assets.definitions import build
 from sigmapilot_assets.model.pool import bandit_rules
 from sigmapilot_assets.out.snapshot import BEHIND_FAST, BEHIND_SLOW
@@ -24,32 +22,8 @@ from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_core.domain.evaluation.calibration import Closed, calibrate
 from sigmapilot_core.domain.params import BanditParams
 
+from .asset_runs import rows, run, run_python_assets
 from .asset_venue import NOW_MS, FakeVenue, address
-
-
-def run(
-    platform: Platform, instance: dg.DagsterInstance, job: str, *, raises: bool = True
-) -> dg.ExecuteInProcessResult:
-    """Run a job of the graph with this platform."""
-    definitions = build({"platform": platform})
-    return definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=raises)
-
-
-def run_python_assets(platform: Platform, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    """Everything but the dbt models."""
-    definitions = build({"platform": platform})
-    selection = dg.AssetSelection.all() - dg.AssetSelection.groups("report", "stream") - jobs.PAST_DAYS
-    job = dg.Definitions(
-        assets=definitions.assets,
-        jobs=[dg.define_asset_job("python_assets", selection, executor_def=dg.in_process_executor)],
-        resources=definitions.resources,
-    ).resolve_job_def("python_assets")
-    return job.execute_in_process(instance=instance)
-
-
-def rows(platform: Platform, table: sa.Table) -> list[dict[str, object]]:
-    with platform.engine.connect() as connection:
-        return [dict(found) for found in connection.execute(sa.select(table)).mappings()]
 
 
 @pytest.mark.usefixtures("database_for_dbt")
@@ -66,23 +40,19 @@ def test_the_whole_graph_materialises_and_all_blocking_checks_pass(
     assert failed == ["feed_is_complete"]  # nobody is tracked yet: unknown never passes, and blocks nothing
 
 
-def test_winners_are_learnt_and_chosen_and_the_snapshot_carries_them(
-    platform: Platform, instance: dg.DagsterInstance
-) -> None:
-    run_python_assets(platform, instance)
-    learnt = {found["address"]: found for found in rows(platform, model.trader_performance)}
-    assert learnt[address(1)]["episode_count"] == 60
-    assert learnt[address(1)]["nig_m"] > 0 > learnt[address(5)]["nig_m"]
-    with platform.engine.connect() as connection:
+def test_winners_are_learnt_and_chosen_and_the_snapshot_carries_them(learnt: Platform) -> None:
+    records = {found["address"]: found for found in rows(learnt, model.trader_performance)}
+    assert records[address(1)]["episode_count"] == 60
+    assert records[address(1)]["nig_m"] > 0 > records[address(5)]["nig_m"]
+    with learnt.engine.connect() as connection:
         snapshot = snapshot_store.read_snapshot(connection, 1)
     chosen = {member.address for member in snapshot.slow.pool}
     assert chosen == {address(i) for i in range(1, 5)}, "the loser's mean is below 0, the master has sub-accounts"
     assert snapshot.fast.assets["BTC"].volatility.source.value == "atr"
 
 
-def test_every_row_gets_seven_verdicts(platform: Platform, instance: dg.DagsterInstance) -> None:
-    run_python_assets(platform, instance)
-    verdicts = {found["address"]: found for found in rows(platform, model.trader_filters)}
+def test_every_row_gets_seven_verdicts(learnt: Platform) -> None:
+    verdicts = {found["address"]: found for found in rows(learnt, model.trader_filters)}
     assert len(verdicts) == 7
     assert verdicts[address(6)]["no_sub_accounts"] == "fail"
     assert verdicts[address(7)]["month_pnl"] == "fail"
@@ -111,23 +81,21 @@ def test_a_silent_venue_leaves_the_facts_unknown_with_a_reason(
     assert verdicts[address(1)]["eligible"] == "unknown"
 
 
-def test_the_draw_can_be_repeated_from_its_stored_key(platform: Platform, instance: dg.DagsterInstance) -> None:
+def test_the_draw_can_be_repeated_from_its_stored_key(learnt: Platform) -> None:
     from sigmapilot_core.domain.traders.thompson import philox_key
 
-    run_python_assets(platform, instance)
-    (selection,) = rows(platform, model.pool_selections)
+    (selection,) = rows(learnt, model.pool_selections)
     assert selection["philox_key"] == f"{philox_key(selection['as_of_date'], selection['selection_version']):032x}"
 
 
 def test_a_failed_download_keeps_the_last_good_leaderboard(
-    platform: Platform, instance: dg.DagsterInstance, venue: FakeVenue
+    learnt: Platform, instance: dg.DagsterInstance, venue: FakeVenue
 ) -> None:
-    run_python_assets(platform, instance)
     venue.is_down = True
-    result = run(platform, instance, "refresh_leaderboard", raises=False)
+    result = run(learnt, instance, "refresh_leaderboard", raises=False)
     assert not result.success
-    assert len(rows(platform, model.leaderboard_snapshots)) == 7
-    downloads = rows(platform, model.leaderboard_downloads)
+    assert len(rows(learnt, model.leaderboard_snapshots)) == 7
+    downloads = rows(learnt, model.leaderboard_downloads)
     assert [found["status"] for found in downloads] == ["ok", "failed"]
     assert "truncated" in str(downloads[1]["error"])
 
@@ -217,15 +185,14 @@ def test_a_run_may_ask_for_another_number_of_slots() -> None:
     assert bandit_rules(BanditParams(), {}).pool_size == 50
 
 
-def test_the_snapshot_carries_the_maps_of_the_newest_fit(platform: Platform, instance: dg.DagsterInstance) -> None:
-    run_python_assets(platform, instance)
+def test_the_snapshot_carries_the_maps_of_the_newest_fit(learnt: Platform) -> None:
     said = [Closed(i, 0.9, 0.9, 1.2, 0.8, 1.0, 2.0 if i % 2 else -1.0) for i in range(300)]
-    fitted = calibrate(said, platform.params.probability, known_until_ms=NOW_MS)
+    fitted = calibrate(said, learnt.params.probability, known_until_ms=NOW_MS)
     later = datetime.fromtimestamp(NOW_MS / 1000, UTC) + timedelta(hours=1)
-    with platform.engine.begin() as connection:
+    with learnt.engine.begin() as connection:
         assert snapshot_store.read_snapshot(connection, 1).slow.calibration.probability.is_identity
         science_store.store_report(connection, Report(science_store.CALIBRATION, later, canonical_json(fitted)))
-        assert build_snapshot(connection, platform).slow.calibration == fitted.maps
+        assert build_snapshot(connection, learnt).slow.calibration == fitted.maps
 
 
 def test_gates_without_a_decision_are_unknown_and_alarm_nobody(

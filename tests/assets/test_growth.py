@@ -17,8 +17,8 @@ from sigmapilot_core.adapters.postgres.schema import model
 from sigmapilot_core.domain.events import Fill
 from sigmapilot_core.domain.params import DAY_MS
 
+from .asset_runs import rows, run, run_python_assets
 from .asset_venue import NOW_MS, FakeVenue, address
-from .test_graph_runs import rows, run, run_python_assets
 
 
 def _seen_live(platform: Platform, user: str, times_ms: list[int]) -> None:
@@ -52,18 +52,17 @@ def test_the_sensor_counts_what_came_since_its_last_look(platform: Platform) -> 
 
 
 def test_a_trader_without_a_learnable_episode_any_more_has_no_posterior_that_could_age(
-    platform: Platform, instance: dg.DagsterInstance
+    learnt: Platform, instance: dg.DagsterInstance
 ) -> None:
-    run_python_assets(platform, instance)
-    with platform.transaction() as connection:
+    with learnt.transaction() as connection:
         connection.execute(
             sa.update(model.history_episodes)
             .where(model.history_episodes.c.address == address(1))
             .values(learnable=False)
         )
-    run(platform, instance, "update_posteriors")
-    assert address(1) not in {row["address"] for row in rows(platform, model.trader_performance)}
-    with platform.engine.connect() as connection:
+    run(learnt, instance, "update_posteriors")
+    assert address(1) not in {row["address"] for row in rows(learnt, model.trader_performance)}
+    with learnt.engine.connect() as connection:
         published = snapshot_store.read_snapshot(connection, snapshot_store.newest_version(connection) or 0)
     assert published.slow.posterior_as_of_ms == NOW_MS
 
@@ -84,16 +83,13 @@ def test_a_trader_seen_trading_live_is_not_censored_for_an_old_history(
     assert kinds[address(1)] != "censored"
 
 
-def test_snapshots_that_nothing_was_decided_with_go_but_not_the_newest(
-    platform: Platform, instance: dg.DagsterInstance
-) -> None:
-    run_python_assets(platform, instance)
-    with platform.transaction() as connection:
-        later = replace(build(connection, platform), published_at_ms=NOW_MS + 60_000)
+def test_snapshots_that_nothing_was_decided_with_go_but_not_the_newest(learnt: Platform) -> None:
+    with learnt.transaction() as connection:
+        later = replace(build(connection, learnt), published_at_ms=NOW_MS + 60_000)
         changed = replace(later, slow=replace(later.slow, n_outcomes=7))
         assert snapshot_store.publish(connection, changed, None) is not None
         after = datetime.fromtimestamp(NOW_MS / 1000, UTC) + timedelta(days=8)
         assert snapshot_store.prune(connection, after) == 1
         assert snapshot_store.read_snapshot(connection, 2).slow.n_outcomes == 7
         assert snapshot_store.prune(connection, after) == 0
-    assert len(rows(platform, model.model_parts)) == 2, "the fast part is shared and stays, the first slow part went"
+    assert len(rows(learnt, model.model_parts)) == 2, "the fast part is shared and stays, the first slow part went"

@@ -19,9 +19,9 @@ from sigmapilot_core.adapters.postgres import snapshot_store, trader_store
 from sigmapilot_core.adapters.postgres.schema import model
 from sigmapilot_core.domain.params import DAY_MS, FilterParams
 
+from .asset_runs import rows, run, run_python_assets
 from .asset_venue import NOW_MS, FakeVenue, address, row, trades_of
 from .conftest import MakePlatform
-from .test_graph_runs import rows, run, run_python_assets
 
 TODAY = datetime.fromtimestamp(NOW_MS / 1000, UTC).date()
 

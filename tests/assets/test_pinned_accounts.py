@@ -9,8 +9,8 @@ from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import pinned_store, snapshot_store
 from sigmapilot_core.adapters.postgres.schema import model
 
+from .asset_runs import rows, run_python_assets
 from .asset_venue import FakeVenue, address, trades_of
-from .test_graph_runs import rows, run_python_assets
 
 CUSTOM, POOR, WINNER = address(50), address(7), address(1)
 

@@ -15,8 +15,8 @@ from sigmapilot_core.adapters.clock import FeedClock
 from sigmapilot_core.adapters.postgres import queries_pool
 from sigmapilot_core.domain.params import DAY_MS
 
+from .asset_runs import run_python_assets
 from .asset_venue import NOW_MS, FakeVenue, address, row
-from .test_graph_runs import run_python_assets
 from .test_past_days import TODAY, later, past_day
 
 pytestmark = pytest.mark.slow
