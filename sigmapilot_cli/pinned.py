@@ -18,6 +18,7 @@ pinned = typer.Typer(
     help="Accounts that are always followed; they vote only if they are in the pool.", no_args_is_help=True
 )
 
+_SHOWN = 50
 AddressArgument = Annotated[str, typer.Argument(help="0x and 40 hexadecimal digits.")]
 
 
@@ -26,16 +27,18 @@ def add(
     address: AddressArgument,
     mode: ModeOption = None,
     nickname: Annotated[str | None, typer.Option("--nickname", help="How the page calls it.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; kept with the change.")] = None,
 ) -> None:
     """Follow an account from the next snapshot on; at most three that are on no leaderboard."""
     from sigmapilot_core.adapters.postgres import pinned_store
     from sigmapilot_core.adapters.postgres.queries import feed_now
 
-    who = pwd.getpwuid(os.geteuid()).pw_name
     with answering(settings_of_running(mode)) as engine:
         try:
             with engine.begin() as connection:
-                found = pinned_store.pin(connection, address, nickname, who, feed_now(connection))
+                found = pinned_store.pin(
+                    connection, address, nickname, pinned_store.Change(_who(), feed_now(connection), "cli", reason)
+                )
         except ValueError as error:
             raise CommandError(f"{error}.") from error
     kind = "custom: it is on no leaderboard" if found["is_custom"] else "on the leaderboard"
@@ -43,19 +46,46 @@ def add(
 
 
 @pinned.command()
-def remove(address: AddressArgument, mode: ModeOption = None) -> None:
+def remove(
+    address: AddressArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with who and when in hl_pinned_changes.")],
+    mode: ModeOption = None,
+) -> None:
     """No longer follow an account for its own sake; what was learnt of it stays."""
     from sigmapilot_core.adapters.postgres import pinned_store
+    from sigmapilot_core.adapters.postgres.queries import feed_now
 
     with answering(settings_of_running(mode)) as engine:
         try:
             with engine.begin() as connection:
-                was_pinned = pinned_store.unpin(connection, address)
+                change = pinned_store.Change(_who(), feed_now(connection), "cli", reason)
+                was_pinned = pinned_store.unpin(connection, address, change)
         except ValueError as error:
             raise CommandError(f"{error}.") from error
     if not was_pinned:
         raise CommandError(f"{address} is not pinned; see `sigmapilot pinned list`.")
     typer.echo(f"{address} is no longer pinned.")
+
+
+@pinned.command()
+def history(mode: ModeOption = None) -> None:
+    """What was pinned, renamed and unpinned: who, when and why; newest first."""
+    from sigmapilot_core.adapters.postgres import pinned_store
+    from sigmapilot_core.adapters.postgres.queries import reading
+
+    with answering(settings_of_running(mode)) as engine, reading(engine) as db:
+        found = pinned_store.pinned_changes(db, _SHOWN)
+    for row in found:
+        typer.echo(
+            f"{row['changed_at']:%Y-%m-%d %H:%M} {row['action']:6} {row['address']} by {row['changed_by']} "
+            f"({row['via']}): {row['reason'] or 'no reason given'}"
+        )
+    if not found:
+        typer.echo("no account was ever pinned.")
+
+
+def _who() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 @pinned.command("list")

@@ -21,7 +21,7 @@ def test_pinned_accounts_are_followed_with_facts_and_verdicts_and_vote_only_from
     venue.histories |= {CUSTOM: trades_of(CUSTOM, 60, 0.05), POOR: trades_of(POOR, 3, 0.01)}
     with platform.engine.begin() as connection:
         for user in (CUSTOM, POOR, WINNER):
-            pinned_store.pin(connection, user, None, "anna", platform.now())
+            pinned_store.pin(connection, user, None, pinned_store.Change("anna", platform.now(), "cli"))
     run_python_assets(platform, instance)
 
     with platform.engine.connect() as connection:

@@ -45,6 +45,7 @@ GETS = (
     "/regime",
     "/regime/BTC",
     "/regime/params",
+    "/pinned-accounts/changes",
     "/scores",
     "/snapshots/deaths",
     f"/snapshots/history?address={address(0)}",

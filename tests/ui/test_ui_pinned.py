@@ -39,8 +39,11 @@ def test_accounts_are_added_listed_and_removed_with_the_token_only(client: TestC
     found = client.get("/pinned-accounts").json()
     assert (found["count"], found["custom_count"], found["max_custom"]) == (1, 1, 3)
     assert (found["accounts"][0]["nickname"], found["accounts"][0]["pinned_by"]) == ("whale", "anna")
-    assert client.delete(f"/pinned-accounts/{address(1)}", headers=AUTH).json()["removed"] is True
-    assert client.delete(f"/pinned-accounts/{address(1)}", headers=AUTH).status_code == 404
+    assert client.delete(f"/pinned-accounts/{address(1)}?reason=gone&by=ben", headers=AUTH).json()["removed"] is True
+    assert client.delete(f"/pinned-accounts/{address(1)}", headers=AUTH).status_code == 400, "a reason is needed"
+    assert client.delete(f"/pinned-accounts/{address(1)}?reason=gone", headers=AUTH).status_code == 404
+    newest = client.get("/pinned-accounts/changes").json()["changes"][0]
+    assert (newest["action"], newest["changed_by"], newest["via"], newest["reason"]) == ("unpin", "ben", "api", "gone")
     assert client.get("/pinned-accounts").json()["count"] == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 
 from sigmapilot_core.adapters.postgres import operator_store, pinned_store, queries_operators
@@ -43,6 +43,7 @@ class Pin(BaseModel):
     address: str
     nickname: Annotated[str | None, Field(max_length=64)] = None
     by: Who = "api"
+    reason: Reason | None = None
 
 
 @router.get("/kill-switch")
@@ -86,22 +87,35 @@ def pinned_accounts(db: Db) -> dict[str, Any]:
     return {"accounts": found, "count": len(found), "custom_count": custom, "max_custom": MAX_CUSTOM}
 
 
+@router.get("/pinned-accounts/changes")
+def pinned_changes(db: Db, limit: Limit = 20) -> dict[str, Any]:
+    """What was pinned, renamed and unpinned: who, when and why; newest first."""
+    return {"changes": pinned_store.pinned_changes(db, limit)}
+
+
 @router.post("/pinned-accounts", status_code=201, dependencies=[NeedsToken], responses=_REFUSALS)
 def pin_account(shared: Shared, body: Pin) -> dict[str, Any]:
     """Follow an account from the next snapshot on. JSON body: `address`, `nickname`, `by`; at most three are custom."""
     try:
         with shared.engine.begin() as connection:
-            return pinned_store.pin(connection, body.address, body.nickname, body.by, feed_now(connection))
+            change = pinned_store.Change(body.by, feed_now(connection), "api", body.reason)
+            return pinned_store.pin(connection, body.address, body.nickname, change)
     except ValueError as error:
         raise HTTPException(400, f"{error}.") from error
 
 
 @router.delete("/pinned-accounts/{address}", dependencies=[NeedsToken], responses=_REFUSALS)
-def unpin_account(shared: Shared, address: str) -> dict[str, Any]:
-    """No longer follow an account for its own sake; what was learnt of it stays."""
+def unpin_account(
+    shared: Shared,
+    address: str,
+    reason: Annotated[str, Query(min_length=1, max_length=LONGEST_REASON, description="why; kept with the change")],
+    by: Annotated[str, Query(min_length=1, max_length=LONGEST_NAME, description="who asks")] = "api",
+) -> dict[str, Any]:
+    """No longer follow an account for its own sake: `?reason=...&by=...`; what was learnt of it stays."""
     try:
         with shared.engine.begin() as connection:
-            was_pinned = pinned_store.unpin(connection, address)
+            change = pinned_store.Change(by, feed_now(connection), "api", reason)
+            was_pinned = pinned_store.unpin(connection, address, change)
     except ValueError as error:
         raise HTTPException(400, f"{error}.") from error
     if not was_pinned:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from sigmapilot_core.adapters.postgres.schema.base import Bool, Text, Time, column, key, metadata, unknown
+from sigmapilot_core.adapters.postgres.schema.base import Big, Bool, Text, Time, column, key, metadata, unknown
 
 kill_switch_requests = sa.Table(
     "kill_switch_requests",
@@ -33,4 +33,19 @@ hl_pinned_accounts = sa.Table(
     column("pinned_by", Text),
     column("pinned_at", Time),
     sa.CheckConstraint("address ~ '^0x[0-9a-f]{40}$'", name="address"),
+)
+
+hl_pinned_changes = sa.Table(
+    "hl_pinned_changes",
+    metadata,
+    sa.Column("id", Big, sa.Identity(always=True), primary_key=True),
+    column("address", Text),
+    column("action", Text),  # pin | rename | unpin
+    unknown("nickname", Text),
+    column("changed_by", Text),
+    column("via", Text),  # cli | api
+    unknown("reason", Text),
+    column("changed_at", Time),
+    sa.CheckConstraint("action IN ('pin', 'rename', 'unpin')", name="action"),
+    sa.CheckConstraint("action <> 'unpin' OR length(btrim(reason)) BETWEEN 1 AND 500", name="reason"),
 )
