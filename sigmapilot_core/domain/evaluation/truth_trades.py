@@ -93,7 +93,7 @@ def gate_lines(
         stopped = _sums(rows)
         n = int(sum(count for _, _, count in rows))
         margin = difference_interval(passed, stopped, seed)
-        lines.append(GateLine(name, _counted(_mean(stopped, seed), n), margin, -sum(r for _, r, _ in rows)))
+        lines.append(GateLine(name, _counted(_mean(stopped, seed), n), margin, -sum(r for _, r, _ in rows) or 0.0))
     return tuple(lines)
 
 
