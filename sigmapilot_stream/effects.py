@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import decision_store, stream_store
+from sigmapilot_core.adapters.postgres.bulk import unanswered
 from sigmapilot_core.adapters.postgres.decision_store import MadeDecision
 from sigmapilot_core.adapters.postgres.stream_store import AppliedFill
 from sigmapilot_core.domain.consensus.outcome import Followed, Outcome
@@ -115,21 +116,22 @@ class Effects:
 
     def commit(self, connection: sa.Connection) -> Written:
         """Write everything and the progress; the same batch written again changes nothing."""
-        trades = stream_store.store_trades(connection, self.trades)
-        fills = stream_store.store_fills(connection, self.fills)
-        if self.tracked is not None:
-            stream_store.store_tracked(connection, *self.tracked)
-        stream_store.mark_primed(connection, self.primed)
-        stream_store.store_episodes(connection, self.opened.values(), self.closed)
-        stream_store.store_positions(connection, self.states)
-        stream_store.store_gaps(connection, [gap_row(gap) for gap in self.gaps])
-        stream_store.close_gaps(connection, self.complete_coins, self.complete_users)
-        stream_store.park(connection, [self._dead_row(dead) for dead in self.dead])
-        new = decision_store.append_decisions(connection, self.decisions)
-        decision_store.store_followed(connection, list(self.followed.values()))
+        with unanswered(connection):
+            trades = stream_store.store_trades(connection, self.trades)
+            fills = stream_store.store_fills(connection, self.fills)
+            if self.tracked is not None:
+                stream_store.store_tracked(connection, *self.tracked)
+            stream_store.mark_primed(connection, self.primed)
+            stream_store.store_episodes(connection, self.opened.values(), self.closed)
+            stream_store.store_positions(connection, self.states)
+            stream_store.store_gaps(connection, [gap_row(gap) for gap in self.gaps])
+            stream_store.close_gaps(connection, self.complete_coins, self.complete_users)
+            stream_store.park(connection, [self._dead_row(dead) for dead in self.dead])
+            new = decision_store.append_decisions(connection, self.decisions)
+            decision_store.store_followed(connection, list(self.followed.values()))
+            stream_store.store_progress(connection, self.partition, self.last_seq)
         decision_store.append_outcomes(connection, self.outcomes)
-        stream_store.store_progress(connection, self.partition, self.last_seq)
-        return Written(frozenset(new), trades, fills)
+        return Written(frozenset(new), trades.count, fills.count)
 
     def _dead_row(self, dead: DeadRecord) -> dict[str, object]:
         return {

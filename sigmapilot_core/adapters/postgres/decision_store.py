@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from psycopg import Cursor
 
+from sigmapilot_core.adapters.postgres.bulk import array_of, raw_of, send_dicts
 from sigmapilot_core.adapters.postgres.episode_store import at
 from sigmapilot_core.adapters.postgres.partitions import ensure_between
 from sigmapilot_core.adapters.postgres.schema.stream import (
@@ -49,9 +50,11 @@ def append_decisions(connection: sa.Connection, made: Sequence[MadeDecision]) ->
     if not made:
         return []
     ensure_between(connection, min(m.decision.decided_at_ms for m in made), max(m.decision.decided_at_ms for m in made))
-    heads = _locked_heads(connection, DECISIONS, {chain.chain_of(item.decision.asset) for item in made})
-    query = sa.select(decision_ids.c.id).where(decision_ids.c.id.in_({item.decision.id for item in made}))
-    known = set(connection.execute(query).scalars())
+    of = _lock_heads(connection, DECISIONS, {chain.chain_of(item.decision.asset) for item in made})
+    query, ids = "SELECT id::text FROM decision_ids WHERE id = ANY(%s::uuid[])", {item.decision.id for item in made}
+    stored = raw_of(connection).execute(query, [array_of(sorted(ids))])
+    heads = {number: chain.Head(number, seq, row_hash) for number, seq, row_hash in of.fetchall()}
+    known = {found for (found,) in stored.fetchall()}
     new: list[tuple[MadeDecision, chain.ChainRow]] = []
     for item in made:
         if item.decision.id in known:
@@ -67,35 +70,27 @@ def append_decisions(connection: sa.Connection, made: Sequence[MadeDecision]) ->
     return [item.decision.id for item, _ in new]
 
 
-def _locked_heads(connection: sa.Connection, log: str, numbers: Collection[int]) -> dict[int, chain.Head]:
-    """The heads of chains by number, locked until the transaction ends; always in one order, so that writers wait
-    for one another and never in a circle.
+def _lock_heads(connection: sa.Connection, log: str, numbers: Collection[int]) -> Cursor[Any]:
+    """Rows (chain, seq, row_hash) of chains by number, locked until the transaction ends; always in one order, so that
+    writers wait for one another and never in a circle.
     """
-    table = chain_heads
     fresh = [chain.Head(number) for number in sorted(numbers)]
     rows = [{"log": log, "chain": head.chain, "seq": head.seq, "row_hash": head.row_hash} for head in fresh]
-    connection.execute(insert(table).values(rows).on_conflict_do_nothing())
-    found = connection.execute(
-        sa.select(table.c.chain, table.c.seq, table.c.row_hash)
-        .where(table.c.log == log, table.c.chain.in_(numbers))
-        .order_by(table.c.chain)
-        .with_for_update()
+    send_dicts(connection, chain_heads, rows)
+    return raw_of(connection).execute(
+        "SELECT chain, seq, row_hash FROM chain_heads WHERE log = %s AND chain = ANY(%s::integer[])"
+        " ORDER BY chain FOR UPDATE",
+        [log, sorted(numbers)],
     )
-    return {row.chain: chain.Head(row.chain, row.seq, row.row_hash) for row in found}
 
 
 def _move_heads(connection: sa.Connection, log: str, heads: Iterable[chain.Head]) -> None:
-    table = chain_heads
-    connection.execute(
-        table.update()
-        .where(table.c.log == log, table.c.chain == sa.bindparam("of"))
-        .values(seq=sa.bindparam("to_seq"), row_hash=sa.bindparam("to_hash")),
-        [{"of": head.chain, "to_seq": head.seq, "to_hash": head.row_hash} for head in heads],
-    )
+    rows = [{"log": log, "chain": head.chain, "seq": head.seq, "row_hash": head.row_hash} for head in heads]
+    send_dicts(connection, chain_heads, rows, "update")
 
 
 def _write(connection: sa.Connection, new: Sequence[tuple[MadeDecision, chain.ChainRow]]) -> None:
-    """One statement a table: the driver sends all rows of one without waiting for answers in between."""
+    """One statement a table."""
     ids = [
         {"id": row.id, "decided_at": at(item.decision.decided_at_ms), "chain": row.chain, "seq": row.seq}
         for item, row in new
@@ -113,11 +108,10 @@ def _write(connection: sa.Connection, new: Sequence[tuple[MadeDecision, chain.Ch
         for item, _ in new
         if item.decision.decision_type is DecisionType.SIGNAL
     ]
-    connection.execute(decision_ids.insert(), ids)
-    connection.execute(decision_logs.insert(), [_log_row(item, row) for item, row in new])
-    connection.execute(decision_inputs.insert(), inputs)
-    if signals:
-        connection.execute(consensus_signals.insert(), signals)
+    send_dicts(connection, decision_ids, ids, "refuse")
+    send_dicts(connection, decision_logs, [_log_row(item, row) for item, row in new], "refuse")
+    send_dicts(connection, decision_inputs, inputs, "refuse")
+    send_dicts(connection, consensus_signals, signals, "refuse")
 
 
 def _log_row(item: MadeDecision, row: chain.ChainRow) -> dict[str, Any]:
@@ -221,22 +215,23 @@ def last_signals(connection: sa.Connection) -> dict[str, int]:
 
 def store_followed(connection: sa.Connection, states: Sequence[Followed]) -> None:
     """Where each followed decision stands."""
-    for state in states:
-        statement = insert(outcome_tracking).values(
-            decision_id=state.decision_id,
-            symbol=state.coin,
-            decided_at=at(state.decided_at_ms),
-            state=canonical_json(state),
-            is_open=True,
-            updated_at=sa.func.now(),
+    if states:
+        columns = (
+            array_of([state.decision_id for state in states]),
+            array_of([state.coin for state in states]),
+            array_of([at(state.decided_at_ms) for state in states]),
+            array_of([canonical_json(state) for state in states]),
         )
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["decision_id"],
-                set_={"state": statement.excluded.state, "updated_at": sa.func.now()},
-                where=outcome_tracking.c.is_open,
-            )
-        )
+        raw_of(connection).execute(_FOLLOW, columns)
+
+
+_FOLLOW = """
+    INSERT INTO outcome_tracking (decision_id, symbol, decided_at, state, is_open, updated_at)
+    SELECT decision_id, symbol, decided_at, state, true, now()
+      FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::text[])
+           AS moved (decision_id, symbol, decided_at, state)
+    ON CONFLICT (decision_id) DO UPDATE SET state = EXCLUDED.state, updated_at = now() WHERE outcome_tracking.is_open
+"""
 
 
 def read_followed(connection: sa.Connection) -> list[Followed]:
@@ -251,7 +246,8 @@ def append_outcomes(connection: sa.Connection, outcomes: Sequence[Outcome]) -> l
     new: list[str] = []
     for outcome in outcomes:
         number = chain.chain_of(outcome.coin)
-        head = _locked_heads(connection, OUTCOMES, {number})[number]
+        ((_, seq, row_hash),) = _lock_heads(connection, OUTCOMES, {number}).fetchall()
+        head = chain.Head(number, seq, row_hash)
         known = sa.select(sa.literal(1)).where(ticket_outcomes.c.ticket_id == outcome.decision_id)
         if connection.execute(known).first() is not None:
             continue

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
+
+QUIET_S = 1.0
+"""A connection that was used within this time is not asked whether it lives: asking costs as much as a statement."""
+
+_USED_AT = "used_at"
 
 
 def sqlalchemy_url(url: str) -> sa.URL:
@@ -15,11 +23,27 @@ def sqlalchemy_url(url: str) -> sa.URL:
 
 
 def create_engine(url: str, pool_size: int = 4) -> sa.Engine:
-    """Engine with pre-ping (a restarted server is noticed), UTC sessions and a 10 s connect limit."""
-    return sa.create_engine(
+    """Engine that asks quiet connections before they are used (a restarted server is noticed), with UTC sessions and a
+    10 s connect limit."""
+    engine = sa.create_engine(
         sqlalchemy_url(url),
         pool_size=pool_size,
         max_overflow=2,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
     )
+
+    def used(_: Any, record: sa.pool.ConnectionPoolEntry) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    def ask(connection: Any, record: sa.pool.ConnectionPoolEntry, _: Any) -> None:
+        if time.monotonic() - record.info[_USED_AT] <= QUIET_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.InvalidatePoolError from error
+
+    sa.event.listen(engine, "connect", used)
+    sa.event.listen(engine, "checkin", used)
+    sa.event.listen(engine, "checkout", ask)
+    return engine

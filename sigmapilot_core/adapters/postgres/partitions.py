@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from psycopg import sql
 
+from sigmapilot_core.adapters.postgres.bulk import raw_of
+
 _DAY_MS = 86_400_000
 
 
@@ -53,13 +55,19 @@ def months_between(first: datetime, last: datetime) -> list[datetime]:
 def ensure_months(connection: sa.Connection, months: Iterable[datetime]) -> None:
     """Create the partitions of the given months where they are missing; safe to call from several processes.
 
-    Creating one locks the whole table, therefore those that exist are not touched: this is called with every write.
+    Creating one locks the whole table, therefore those that exist are not touched: this is called with every write. A
+    connection remembers that those of the newest month are there, which no retention drops.
     """
-    wanted = {f"{item.table}_y{start:%Y}m{start:%m}": (item, start) for start in months for item in PARTITIONED}
-    exists = sa.text("SELECT relname FROM pg_class WHERE relname = ANY(:names) AND relkind = 'r'")
-    present = set(connection.execute(exists, {"names": list(wanted)}).scalars())
-    raw = connection.connection.driver_connection
-    for name in sorted(set(wanted) - present):
+    remembered = connection.info.setdefault(_REMEMBERED, _Remembered())
+    asked = [start for start in months if start != remembered.month]
+    if not asked:
+        return
+    wanted = {f"{item.table}_y{start:%Y}m{start:%m}": (item, start) for start in asked for item in PARTITIONED}
+    raw = raw_of(connection)
+    exists = "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND relkind = 'r'"
+    present = {name for (name,) in raw.execute(exists, [list(wanted)]).fetchall()}
+    missing = sorted(set(wanted) - present)
+    for name in missing:
         item, start = wanted[name]
         end = next_month(start)
         low, high = (_ms(start), _ms(end)) if item.by_ms else (start.isoformat(), end.isoformat())
@@ -67,8 +75,27 @@ def ensure_months(connection: sa.Connection, months: Iterable[datetime]) -> None
             sql.Identifier(name), sql.Identifier(item.table), sql.Literal(low), sql.Literal(high)
         )
         # a plain IF NOT EXISTS still fails when two processes create the same name at once
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
-        raw.execute(statement)  # type: ignore[union-attr]
+        raw.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
+        raw.execute(statement)
+    remembered.note(max(asked), connection.get_transaction(), are_present=not missing)
+
+
+_REMEMBERED = "partitions"
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """The newest month of which a connection knows that all partitions are committed. Those that its own transaction
+    makes may be rolled back with it: they count once a later transaction finds them."""
+
+    month: datetime | None = None
+    made_in: object = None
+
+    def note(self, newest: datetime, transaction: object, *, are_present: bool) -> None:
+        if not are_present:
+            self.made_in = transaction
+        elif transaction is not self.made_in and (self.month is None or newest > self.month):
+            self.month = newest
 
 
 def ensure_between(connection: sa.Connection, first_ms: int, last_ms: int) -> None:

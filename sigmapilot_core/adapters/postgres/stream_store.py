@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from sigmapilot_core.adapters.postgres.bulk import write_dicts, write_rows
+from sigmapilot_core.adapters.postgres.bulk import Sent, array_of, raw_of, send_dicts, send_rows, write_dicts
 from sigmapilot_core.adapters.postgres.episode_store import closed_row, open_row
 from sigmapilot_core.adapters.postgres.partitions import ensure_holding
 from sigmapilot_core.adapters.postgres.schema.model import position_signals
@@ -81,24 +81,24 @@ class AppliedFill:
     seq: int
 
 
-def store_trades(connection: sa.Connection, found: Sequence[tuple[Trade, int]]) -> int:
-    """Public trades with their receive times; returns how many were new."""
+def store_trades(connection: sa.Connection, found: Sequence[tuple[Trade, int]]) -> Sent:
+    """Public trades with their receive times; tells how many were new."""
     if not found:
-        return 0
+        return Sent()
     ensure_holding(connection, (t.time_ms for t, _ in found))
     rows = (
         [t.time_ms, t.coin, t.tid, t.px, t.sz, t.buyer, t.seller, t.aggressor_is_buyer, t.hash, received]
         for t, received in found
     )
-    return write_rows(connection, trades, _TRADE_COLUMNS, rows)
+    return send_rows(connection, trades, _TRADE_COLUMNS, rows)
 
 
-def store_fills(connection: sa.Connection, applied: Sequence[AppliedFill]) -> int:
-    """Fills of tracked traders; returns how many were new."""
+def store_fills(connection: sa.Connection, applied: Sequence[AppliedFill]) -> Sent:
+    """Fills of tracked traders; tells how many were new."""
     if not applied:
-        return 0
+        return Sent()
     ensure_holding(connection, (item.fill.time_ms for item in applied))
-    return write_rows(connection, fills, _FILL_COLUMNS, (_fill_row(item) for item in applied))
+    return send_rows(connection, fills, _FILL_COLUMNS, (_fill_row(item) for item in applied))
 
 
 def _fill_row(item: AppliedFill) -> list[Any]:
@@ -131,7 +131,7 @@ def store_episodes(connection: sa.Connection, opened: Iterable[OpenEpisode], clo
     rows = {episode.id: open_row(episode) for episode in opened}
     rows.update({episode.id: closed_row(episode) for episode in closed})
     stamped = [{**row, "updated_at": "now"} for row in rows.values()]
-    write_dicts(connection, position_signals, stamped, "update")
+    send_dicts(connection, position_signals, stamped, "update")
 
 
 def store_positions(connection: sa.Connection, states: Mapping[tuple[str, str], EpisodeState]) -> None:
@@ -148,7 +148,7 @@ def store_positions(connection: sa.Connection, states: Mapping[tuple[str, str], 
         }
         for (user, coin), state in states.items()
     ]
-    write_dicts(connection, hl_current_positions, rows, "update")
+    send_dicts(connection, hl_current_positions, rows, "update")
 
 
 def read_positions(connection: sa.Connection) -> dict[tuple[str, str], EpisodeState]:
@@ -195,14 +195,14 @@ def read_progress(connection: sa.Connection, partition: str) -> int:
 
 def store_progress(connection: sa.Connection, partition: str, seq: int) -> None:
     """Move the progress of a partition on, never back."""
-    statement = insert(stream_progress).values(partition=partition, seq=seq, updated_at=sa.func.now())
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["partition"],
-            set_={"seq": statement.excluded.seq, "updated_at": sa.func.now()},
-            where=stream_progress.c.seq < statement.excluded.seq,
-        )
-    )
+    raw_of(connection).execute(_MOVE_PROGRESS, [partition, seq])
+
+
+_MOVE_PROGRESS = """
+    INSERT INTO stream_progress (partition, seq, updated_at) VALUES (%s, %s::bigint, now())
+    ON CONFLICT (partition) DO UPDATE SET seq = EXCLUDED.seq, updated_at = now()
+     WHERE stream_progress.seq < EXCLUDED.seq
+"""
 
 
 def store_tracked(connection: sa.Connection, users: Sequence[str], since_ms: int) -> None:
@@ -213,7 +213,7 @@ def store_tracked(connection: sa.Connection, users: Sequence[str], since_ms: int
         table.update().where(table.c.is_active, table.c.address != sa.all_(listed)).values(is_active=False)
     )
     rows = [{"address": user, "tracked_since_ms": since_ms, "primed_at_ms": None, "is_active": True} for user in users]
-    write_dicts(connection, table, rows, "skip")
+    send_dicts(connection, table, rows, "skip")
     connection.execute(
         table.update().where(~table.c.is_active, table.c.address == sa.any_(listed)).values(is_active=True)
     )
@@ -222,10 +222,11 @@ def store_tracked(connection: sa.Connection, users: Sequence[str], since_ms: int
 def mark_primed(connection: sa.Connection, users: Mapping[str, int]) -> None:
     """When each account's positions were last asked from the venue."""
     if users:
-        table = tracked_traders
-        connection.execute(
-            table.update().where(table.c.address == sa.bindparam("of")).values(primed_at_ms=sa.bindparam("at")),
-            [{"of": user, "at": at} for user, at in users.items()],
+        raw_of(connection).execute(
+            "UPDATE tracked_traders SET primed_at_ms = asked.at_ms"
+            "  FROM unnest(%s::text[], %s::bigint[]) AS asked (address, at_ms)"
+            " WHERE tracked_traders.address = asked.address",
+            [array_of(users), list(users.values())],
         )
 
 
@@ -246,7 +247,7 @@ def read_heartbeat(connection: sa.Connection) -> int | None:
 
 def store_gaps(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Stretches of the feed, or positions, that were not seen; the same gap is stored once."""
-    write_dicts(connection, feed_gaps, list({row["id"]: row for row in rows}.values()), "skip")
+    send_dicts(connection, feed_gaps, list({row["id"]: row for row in rows}.values()), "skip")
 
 
 def close_gaps(connection: sa.Connection, coins: Collection[str], users: Collection[str]) -> None:

@@ -41,17 +41,17 @@ def applied(world: World) -> list[AppliedFill]:
 def test_a_trade_is_stored_once_whatever_its_market(connection: sa.Connection) -> None:
     world = World.ready()
     found = [(world.trade(ALICE, "buy"), T0), (replace(world.trade(BOB, "sell"), coin="@107"), T0 + 1)]
-    assert stream_store.store_trades(connection, found) == 2
-    assert stream_store.store_trades(connection, found) == 0
+    assert stream_store.store_trades(connection, found).count == 2
+    assert stream_store.store_trades(connection, found).count == 0
     assert connection.execute(sa.select(trades.c.coin).order_by(trades.c.coin)).scalars().all() == ["@107", "BTC"]
-    assert stream_store.store_trades(connection, []) == 0
+    assert stream_store.store_trades(connection, []).count == 0
 
 
 def test_fills_come_back_in_consumed_order_as_they_were(connection: sa.Connection) -> None:
     world = lived()
     found = applied(world)
-    assert stream_store.store_fills(connection, found) == 3
-    assert stream_store.store_fills(connection, found) == 0
+    assert stream_store.store_fills(connection, found).count == 3
+    assert stream_store.store_fills(connection, found).count == 0
     back = stream_store.recent_fills(connection, T0)
     assert back == [(item.fill, item.received_ms) for item in found]
     assert stream_store.recent_fills(connection, world.now_ms) == back[-1:]
