@@ -9,8 +9,14 @@ import sqlalchemy as sa
 
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.questions import HISTORY_DAYS, ask, is_answered, worth_asking
-from sigmapilot_assets.raw.simulated_past import Past, answers_of, backdated, past_of
-from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, pinned_store, progress_store
+from sigmapilot_assets.raw.simulated_past import Past, after, answers_of, backdated, past_of
+from sigmapilot_core.adapters.postgres import (
+    history_store,
+    leaderboard_store,
+    pinned_store,
+    progress_store,
+    trader_store,
+)
 from sigmapilot_core.adapters.postgres.progress_store import HISTORIES
 from sigmapilot_core.domain.events import Fill
 
@@ -132,7 +138,13 @@ def _simulated_past(connection: sa.Connection, platform: Platform) -> dict[str, 
 def _store_past(
     connection: sa.Connection, past: Past, facts: history_store.TraderFacts, history: Sequence[Fill]
 ) -> Sequence[Fill]:
-    """Store what earlier questions would have brought; returns the fills as they would have become known."""
-    for answer in answers_of(past, facts.address, history, facts.has_sub_accounts, HISTORY_DAYS):
+    """Store what earlier questions would have brought; returns the fills as they would have become known.
+
+    Days that were evaluated before are left as they are.
+    """
+    since = after(past, trader_store.evaluated_until(connection))
+    if since is None:
+        return history
+    for answer in answers_of(since, facts.address, history, facts.has_sub_accounts, HISTORY_DAYS):
         history_store.store_facts(connection, answer)
-    return backdated(past, history)
+    return backdated(since, history)

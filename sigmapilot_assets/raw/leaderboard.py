@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sigmapilot_assets.metadata import preview_table
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import leaderboard_store as store
+from sigmapilot_core.adapters.postgres import trader_store
 from sigmapilot_core.ports import LeaderboardDownload, LeaderboardUnavailableError
 
 MAX_BAD_SHARE = 0.01
@@ -102,7 +103,10 @@ def _record(connection: sa.Connection, now: datetime, download: LeaderboardDownl
 
 
 def _load_past_days(context: dg.AssetExecutionContext, platform: Platform, now: datetime) -> None:
-    """Fill in the days of the simulated world that are not stored yet, oldest first; resumable by nature."""
+    """Fill in the days of the simulated world that are not stored yet, oldest first; resumable by nature.
+
+    One that a stored draw had already looked back at was not known then: it counts as fetched now.
+    """
     with platform.transaction() as connection:
         have = set(store.stored_days(connection))
     missing = [day for back in range(HISTORY_DAYS, 0, -1) if (day := now.date() - timedelta(days=back)) not in have]
@@ -115,6 +119,8 @@ def _load_past_days(context: dg.AssetExecutionContext, platform: Platform, now: 
                 f"leaderboard of {day}: {error}; {done - 1} of {len(missing)} past days are stored, the next goes on"
             ) from error
         with platform.transaction() as connection:
-            store.store_leaderboard(connection, day, midnight, download.rows)
+            evaluated = trader_store.evaluated_until(connection)
+            fetched_at = midnight if evaluated is None or midnight > evaluated else now
+            store.store_leaderboard(connection, day, fetched_at, download.rows)
         if done % 20 == 0:
             context.log.info("past leaderboards: %d of %d days", done, len(missing))

@@ -4,6 +4,9 @@ The simulated venue serves the leaderboard of any past day, so that the first st
 filters 5-7 belong to it: on each of those days the traders that passed filters 1-4 would have been asked, those that
 have since died or vanished among them. Nothing of this exists for a real exchange: there a history is known since the
 moment it was fetched.
+
+A day that was evaluated before stays as it was: what is fetched afterwards is told as known since then, never since an
+instant that a stored draw had already looked back at.
 """
 
 from __future__ import annotations
@@ -32,6 +35,14 @@ class Past:
     def known_since_ms(self) -> int:
         """The moment of the first question."""
         return _ms(_asked(self.days[0]))
+
+
+def after(past: Past, evaluated_until: datetime | None) -> Past | None:
+    """The questions later than every stored draw; None if there is none of them, and the history is known from now."""
+    if evaluated_until is None:
+        return past
+    days = tuple(day for day in past.days if _asked(day) > evaluated_until)
+    return Past(days) if days else None
 
 
 def past_of(boards: Mapping[date, Sequence[LeaderboardRow]], params: FilterParams) -> dict[str, Past]:

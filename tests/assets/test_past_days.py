@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sigmapilot_assets.definitions import build
 from sigmapilot_assets.past.days import DAYS
 from sigmapilot_assets.platform import Platform
-from sigmapilot_assets.raw.simulated_past import answers_of, backdated, past_of
+from sigmapilot_assets.raw import leaderboard
+from sigmapilot_assets.raw.simulated_past import Past, after, answers_of, backdated, past_of
 from sigmapilot_assets.schedules import past_day_daily
 from sigmapilot_core.adapters.clock import FeedClock
 from sigmapilot_core.adapters.postgres import snapshot_store, trader_store
@@ -154,3 +155,46 @@ def test_a_simulated_answer_uses_the_fills_before_its_question_only() -> None:
     since = [fill.known_since_ms for fill in backdated(past, fills)]
     assert min(filter(None, since)) == past.known_since_ms
     assert since[-1] == fills[-1].time_ms
+
+
+def test_a_day_evaluated_before_histories_were_fetched_stays_as_it_was(
+    make_platform: MakePlatform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaderboard, "HISTORY_DAYS", 4)
+    platform = make_platform("demo")
+    run(platform, instance, "refresh_leaderboard")
+    yesterday = TODAY - timedelta(days=1)
+    past_day(platform, instance, yesterday)
+    before = [f for f in rows(platform, model.trader_snapshots) if f["selection_version"] == 0]
+    run_python_assets(platform, instance)
+    assert rows(platform, model.history_fills), "histories are fetched, and reach further back"
+    again = past_day(platform, instance, yesterday)
+    assert checks(again) == {"draws_repeat_from_their_keys": True, "equals_the_run_of_that_day": True}
+    assert [f for f in rows(platform, model.trader_snapshots) if f["selection_version"] == 0] == before
+    midnight_ms = datetime.combine(TODAY, datetime.min.time(), UTC).timestamp() * 1000
+    known = [f["known_since_ms"] for f in rows(platform, model.history_fills)]
+    assert min(known) >= midnight_ms  # type: ignore[type-var]
+
+
+def test_questions_that_a_draw_has_looked_back_at_are_not_answered_any_more() -> None:
+    past = Past(tuple(TODAY - timedelta(days=back) for back in (3, 2, 1)))
+    assert after(past, None) == past
+    noon = datetime.combine(TODAY - timedelta(days=2), datetime.min.time(), UTC) + timedelta(hours=12)
+    assert after(past, noon) == Past((TODAY - timedelta(days=1),))
+    assert after(past, noon + timedelta(days=2)) is None
+
+
+def test_a_leaderboard_fetched_after_a_draw_looked_back_at_its_day_counts_from_now(
+    make_platform: MakePlatform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = make_platform("demo")
+    monkeypatch.setattr(leaderboard, "HISTORY_DAYS", 1)
+    run(platform, instance, "refresh_leaderboard")
+    past_day(platform, instance, TODAY - timedelta(days=1))
+    monkeypatch.setattr(leaderboard, "HISTORY_DAYS", 3)
+    run(platform, instance, "refresh_leaderboard")
+    fetched = {f["as_of_date"]: f["fetched_at"] for f in rows(platform, model.leaderboard_snapshots)}
+    assert fetched[TODAY - timedelta(days=3)] == platform.now()
+    assert fetched[TODAY - timedelta(days=1)] < platform.now()
+    again = past_day(platform, instance, TODAY - timedelta(days=1))
+    assert checks(again)["equals_the_run_of_that_day"]

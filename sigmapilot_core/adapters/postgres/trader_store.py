@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,6 +39,17 @@ def read_performance(connection: sa.Connection) -> dict[str, dict[str, Any]]:
 def lock_selections(connection: sa.Connection) -> None:
     """One draw at a time, until the transaction ends: two runs at once must not take the same version."""
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SELECTION_LOCK})
+
+
+def evaluated_until(connection: sa.Connection) -> datetime | None:
+    """The latest instant that a draw, live or of a whole day, was evaluated at; None before the first.
+
+    Nothing may become known at an earlier instant any more: the draw could not be made again. Taken under the lock of
+    the draws, so that none is made between this answer and what is written because of it.
+    """
+    lock_selections(connection)
+    newest = connection.execute(sa.select(sa.func.max(pool_selections.c.drawn_at))).scalar()
+    return newest.astimezone(UTC) if newest else None
 
 
 def next_selection_version(connection: sa.Connection) -> int:
