@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
 from sigmapilot_core.adapters.postgres.migrate import upgrade
@@ -16,6 +17,10 @@ from sigmapilot_core.adapters.postgres.paths import ServerPaths
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 
 _TEMPLATE = "sigmapilot_template"
+
+# how long an example takes says how busy the machine is; pytest-timeout ends what hangs
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
