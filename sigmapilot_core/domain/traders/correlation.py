@@ -258,25 +258,33 @@ def sign_matrix(
     if not np.isfinite(notional).all():
         raise ValueError("signed_notional must be finite in every row")
     start, end = window_ms(as_of_ms, params)
-    row = _places(user, names)
+    row = _places(_texts(user), names)
     inside = (time_ms >= start) & (time_ms < end) & (row >= 0)
     if not inside.any():
         return sparse.csr_array((len(names), 1), dtype=np.int32)
-    coins = sorted(pl.Series(coin, dtype=pl.String).unique().to_list())
-    bucket = time_ms[inside] // (params.bucket_minutes * MINUTE_MS)
-    column = (bucket - bucket.min()) * len(coins) + _places(coin, coins)[inside]
-    shape, place = (len(names), int(column.max()) + 1), (row[inside], column)
-    net = sparse.csr_array((notional[inside], place), shape=shape)
-    gross = sparse.csr_array((np.abs(notional[inside]), place), shape=shape)
-    sign = np.where(np.abs(net.data) > _ROUNDING * gross.data, np.sign(net.data), 0).astype(np.int32)
-    signs = sparse.csr_array((sign, net.indices, net.indptr), shape=shape)
+    if not inside.all():
+        row, time_ms, notional = row[inside], time_ms[inside], notional[inside]
+    texts = _texts(coin)
+    coins = sorted(texts.unique().to_list())
+    coin_place = _places(texts, coins)
+    bucket = time_ms // (params.bucket_minutes * MINUTE_MS)
+    column = (bucket - bucket.min()) * len(coins) + (coin_place if inside.all() else coin_place[inside])
+    shape, place = (len(names), int(column.max()) + 1), (row, column)
+    # net and gross are summed in one pass, as the two parts of one number
+    sums = sparse.csr_array((notional + 1j * np.abs(notional), place), shape=shape)
+    net, gross = sums.data.real, sums.data.imag
+    sign = np.where(np.abs(net) > _ROUNDING * gross, np.sign(net), 0).astype(np.int32)
+    signs = sparse.csr_array((sign, sums.indices, sums.indptr), shape=shape)
     signs.eliminate_zeros()
     return signs
 
 
-def _places(values: Sequence[str] | NDArray[np.str_], known: list[str]) -> NDArray[np.int64]:
+def _texts(values: Sequence[str] | NDArray[np.str_]) -> pl.Series:
+    return pl.Series(values.tolist() if isinstance(values, np.ndarray) else values, dtype=pl.String)
+
+
+def _places(texts: pl.Series, known: list[str]) -> NDArray[np.int64]:
     """The place of each text among the known ones, -1 for another."""
-    texts = pl.Series(np.asarray(values).tolist() if isinstance(values, np.ndarray) else values, dtype=pl.String)
     places = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
     return places.to_numpy()
 
