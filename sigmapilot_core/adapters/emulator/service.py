@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -40,6 +40,7 @@ class LivingWorld(Protocol):
 
     def mark_ready(self, at_ms: int) -> None: ...
     def inject_event(self, kind: str, coin: str, direction: int, sigmas: float, at_ms: int) -> None: ...
+    def led_coin(self, after_ms: int) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Emulator:
         self._clock = clock
         self._seconds = seconds
         self._plan = DisturbancePlan(())
+        self._looked_ms = 0
         self._task: asyncio.Task[None] | None = None
         self._world: WorldControl | None = None
 
@@ -201,8 +203,11 @@ class Emulator:
         """Begin the declared disturbances whose time has come."""
         if self.stream_ready_ms is None:
             return
-        for due in self._plan.due(self.stream_ready_ms, time_ms):
-            await self.order_fault(replace(due.order, until_ms=time_ms + due.seconds * 1000))
+        world, after_ms = self._world, self._looked_ms
+        self._looked_ms = self.parts().venue.now_ms
+        led = None if world is None else world.world.led_coin(after_ms)
+        for order in self._plan.due(self.stream_ready_ms, time_ms, led):
+            await self.order_fault(order)
 
     def status(self) -> dict[str, Any]:
         """Readiness, clock, what is on; the body of /emulator/status."""

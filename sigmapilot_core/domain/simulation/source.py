@@ -8,6 +8,7 @@ import numpy as np
 
 from sigmapilot_core.domain.events import Bar, Book, Fill, Trade
 from sigmapilot_core.domain.simulation import boards, margin, ticks
+from sigmapilot_core.domain.simulation.behaviour import Idea
 from sigmapilot_core.domain.simulation.kinds import Kind
 from sigmapilot_core.domain.simulation.live import InputKind, WorldInput
 from sigmapilot_core.domain.simulation.statement import Statement
@@ -63,6 +64,12 @@ class WorldSource:
     def mark_ready(self, at_ms: int) -> None:
         """The consumer is ready: in the demo profile, frequent news begins 30-60 s later. Otherwise nothing happens."""
         self._world.put(WorldInput(InputKind.READY, at_ms))
+
+    def led_coin(self, after_ms: int) -> str | None:
+        """The coin in which the leader of a copied group has acted on an idea of his own after an instant, if any."""
+        trips = self._world.desk.open_trips
+        led = trips[(trips["idea"] == Idea.STAGED) & (trips["t"] > after_ms)]
+        return self._world.settings.coin_names[int(led[0]["coin"])] if len(led) else None
 
     def inject_event(self, kind: str, coin: str, direction: int, sigmas: float, at_ms: int) -> None:
         """Start an event by hand: kind `info` or `herd`, direction 1 or -1, size in hourly sigmas.

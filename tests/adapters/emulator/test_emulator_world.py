@@ -17,7 +17,7 @@ from sigmapilot_core.adapters.emulator import disturbances
 from sigmapilot_core.adapters.emulator.command import options
 from sigmapilot_core.adapters.emulator.composition import Built, Options, RecordingPlan, SourceError, build_source
 from sigmapilot_core.adapters.emulator.config import EmulatorConfig
-from sigmapilot_core.adapters.emulator.disturbances import Disturbance
+from sigmapilot_core.adapters.emulator.disturbances import Disturbance, DisturbancePlan
 from sigmapilot_core.adapters.emulator.faults import CATALOGUE, FaultOrder
 from sigmapilot_core.adapters.emulator.scripted_source import ScriptedSource
 from sigmapilot_core.adapters.emulator.server import serving
@@ -153,6 +153,20 @@ async def test_disturbances_begin_after_the_stream_is_ready(tmp_path: Path) -> N
         assert ([f["name"] for f in status["faults"]], status["disturbances"]) == (["freeze_books"], [])
         await client.advance(2_000)
         assert client.emulator.status()["faults"] == []
+
+
+def test_an_aimed_disturbance_waits_for_a_copied_leader_and_takes_his_coin() -> None:
+    also = FaultOrder("http_503", request="clearinghouseState")
+    plan = DisturbancePlan((Disturbance(1, 2, FaultOrder("delay_trades"), "a test", is_aimed=True, also=also),) * 2)
+    assert plan.due(0, 900, "LINK") == []
+    assert plan.due(0, 1_000, None) == []
+    assert plan.due(0, 5_000, "LINK") == [
+        FaultOrder("delay_trades", coin="LINK", until_ms=7_000),
+        FaultOrder("http_503", request="clearinghouseState", until_ms=7_000),
+    ]
+    assert len(plan.listed()) == 1  # one leader, one disturbance
+    assert [order.coin for order in plan.due(0, 6_000, "HYPE")] == ["HYPE", None]
+    assert plan.listed() == []
 
 
 def test_the_demos_disturbances_are_of_the_catalogue_and_of_its_coins() -> None:

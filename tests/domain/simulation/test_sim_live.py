@@ -12,7 +12,7 @@ from sim_worlds import EPOCH_MS
 from sigmapilot_core.domain.params import HOUR_MS, MINUTE_MS
 from sigmapilot_core.domain.simulation.behaviour import Idea
 from sigmapilot_core.domain.simulation.news import Origin
-from sigmapilot_core.domain.simulation.settings import Profile
+from sigmapilot_core.domain.simulation.settings import DEFAULT_COINS, Profile
 from sigmapilot_core.domain.simulation.source import WorldSource
 from sigmapilot_core.domain.simulation.world import World
 
@@ -61,6 +61,19 @@ def test_demo_information_has_at_least_two_and_a_half_sigmas_and_balanced_direct
     info = info[info["is_info"]]
     assert info["sigmas"].min() >= 2.5
     assert abs(int(info["direction"].sum())) < 30
+
+
+def test_a_copied_leader_who_acts_is_told_with_his_coin_once(small_world: Make) -> None:
+    source = WorldSource(small_world(profile=Profile.DEMO))
+    source.mark_ready(source.now_ms)
+    led = []
+    for _ in range(40 * 60):
+        before_ms = source.now_ms
+        source.advance(before_ms + 1_000)
+        led.append(source.led_coin(before_ms))
+    told = [coin for coin in led if coin is not None]
+    assert 1 <= len(told) <= 10  # every four minutes, unless the leader holds that coin already
+    assert set(told) <= {coin.coin for coin in DEFAULT_COINS if not coin.is_major}
 
 
 def test_an_idea_of_a_copied_leader_comes_within_five_minutes_and_then_every_four(demo: World) -> None:
