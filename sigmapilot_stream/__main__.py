@@ -20,6 +20,7 @@ from sigmapilot_stream.kafka import entry
 from sigmapilot_stream.kafka.links import WrongTopicError
 from sigmapilot_stream.kafka.seat import HoleError
 from sigmapilot_stream.run import main
+from sigmapilot_stream.services.silence import SilentAgentError
 
 EXIT_FAILED, EXIT_CONFIGURATION = 1, 2
 
@@ -52,7 +53,15 @@ def run(arguments: Sequence[str]) -> int:
     configure_logging(name, settings.log_level, settings.log_format)
     try:
         asyncio.run(work)
-    except (WrongModeError, JournalBusy, FencedError, WrongTopicError, HoleError, KafkaError) as error:
+    except (
+        SilentAgentError,
+        WrongModeError,
+        JournalBusy,
+        FencedError,
+        WrongTopicError,
+        HoleError,
+        KafkaError,
+    ) as error:
         sys.stderr.write(f"{name}: {error}\n")
         return EXIT_FAILED
     return 0

@@ -68,7 +68,8 @@ class Executor:
         # called in every transaction of a step, by whoever has a say in whether it may be committed
         self.within: Callable[[sa.Connection], None] = lambda _: None
         self._newest_ms = 0
-        self.canary = 0
+        # number of the newest canary by the partition it came through
+        self.canaries: dict[str, int] = {}
 
     async def handle(self, intent: IntentRecord) -> None:
         """One piece of work. It never waits for the decision step, which may be waiting for this."""
@@ -106,7 +107,7 @@ class Executor:
             self._is_told_unknown = account.equity_usd is None
             self._tell(intent.at_ms)
         if intent.kind == "canary":
-            self.canary = int(intent.symbol)
+            self.canaries[intent.source] = int(intent.symbol)
 
     def _has_become_known(self, now_ms: int) -> bool:
         """Whether the equity, told as unknown, is known: after a start with open positions, once each has its mark."""

@@ -20,6 +20,10 @@ class Submits(Protocol):
     def sent_seq(self) -> int:
         """The last input that was sent; of several partitions the sum of theirs."""
 
+    @property
+    def sent_seqs(self) -> tuple[int, ...]:
+        """The last input of each partition."""
+
     async def submit(self, entries: Sequence[Entry]) -> object:
         """Journal and send inputs."""
 
@@ -40,6 +44,11 @@ class Inputs:
         self._sending = metrics.hl_stream_fills_publish_seconds.labels("send")
         # order in the journal must be the order in the channel, whoever submits
         self._turn = asyncio.Lock()
+
+    @property
+    def sent_seqs(self) -> tuple[int, ...]:
+        """The last input of the one partition."""
+        return (self.sent_seq,)
 
     async def submit(self, entries: Sequence[Entry]) -> int:
         """Journal and send inputs; returns the sequence number of the first."""

@@ -34,6 +34,7 @@ from sigmapilot_stream.services.health import HealthService
 from sigmapilot_stream.services.journal import JournalService
 from sigmapilot_stream.services.missed import MissedFills
 from sigmapilot_stream.services.priming import PrimingService
+from sigmapilot_stream.services.silence import SilenceWatch, Watched
 from sigmapilot_stream.services.snapshots import SnapshotService
 from sigmapilot_stream.services.switches import SwitchService
 from sigmapilot_stream.started import Started
@@ -101,9 +102,12 @@ class Stream:
         gauges = Gauges(
             metrics, clock, self.decide, self.inputs, self.feed, self.snapshots, world.limiter, params.freshness
         )
-        self.canary = CanaryService(
-            self.inputs, self.decide, self.executor, world.database, clock, metrics, lambda: self._intended
+        self.canary = CanaryService(self.inputs, self.executor, (PARTITION,), clock, metrics)
+        agents = (
+            Watched("decide", lambda: self.decide.handled_seq, lambda: self.inputs.sent_seq),
+            Watched("execute", lambda: self.executor.handled, lambda: self._intended),
         )
+        self.silence = SilenceWatch(agents, world.database)
         self.health = HealthService(
             world.database, clock, self.decide, self.feed, self.snapshots, gauges, params.freshness,
             self.priming, lambda: report_ready(settings), self.canary,
@@ -124,7 +128,8 @@ class Stream:
         await faust_app.start(self.app)
         ports, registry = self._world.settings.ports, self._world.registry
         try:
-            async with web.serving(self.health.missing, registry, ports.stream_metrics) as self.port:
+            health = web.Health(self.health.missing, lambda: self.health.inputs_lag)
+            async with web.serving(health, registry, ports.stream_metrics) as self.port:
                 await self._catch_up(before)
                 await self._services(stop)
         finally:
@@ -215,7 +220,9 @@ class Stream:
             self.priming.run(),
             self.missed.run(),
             self.health.run(),
-            self.canary.run(),
+            self.canary.send(),
+            self.canary.measure(),
+            self.silence.run(),
             self.journal.run(),
             self.executor.tell(),
             self.switches.run(),

@@ -70,5 +70,8 @@ class DecideView(Protocol):
         """The last input that is decided on and committed."""
 
     @property
-    def handled_ms(self) -> int | None:
-        """Receive time of that input; None where it is not known."""
+    def handled_seqs(self) -> Mapping[str, int]:
+        """The same by partition, in the order of the partitions."""
+
+    def lag_s(self, now_ms: int) -> float | None:
+        """How far deciding is behind while inputs wait, seconds; None where it is not known."""

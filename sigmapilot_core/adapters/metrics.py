@@ -149,13 +149,16 @@ class Metrics(_Predecessor):
     sigmapilot_feed_gaps_total = counter("Holes found in the feed", "kind")
     sigmapilot_frame_lag_seconds = histogram("From exchange time of a trade to its receipt", buckets=_SECONDS)
     sigmapilot_queue_depth = gauge("Journalled records not yet decided on", "partition")
+    sigmapilot_consumer_lag = gauge("Messages of inputs on the broker that are not yet decided on", "partition")
     sigmapilot_batch_commit_seconds = histogram("Transaction of a micro-batch", buckets=_SECONDS)
     sigmapilot_journal_bytes_total = counter("Bytes appended to the journal")
     sigmapilot_journal_disk_bytes = gauge("Size of the journal on disk")
     sigmapilot_lag_seconds = gauge("Age of the newest input that is decided on, while others wait; 0 if none waits")
     sigmapilot_overloaded = gauge("1 while the lag is beyond its limit and until it is made up for, else 0")
     sigmapilot_reader_waits_total = counter("Times the reader of the feed waited because the decision step was behind")
-    sigmapilot_canary_age_seconds = gauge("Time since the newest canary that passed the whole path was sent")
+    sigmapilot_canary_age_seconds = gauge(
+        "Time since the newest canary that passed the whole path of a partition was sent", "partition"
+    )
     sigmapilot_canary_seconds = histogram("From sending a canary to the paper account's commit", buckets=_SECONDS)
     sigmapilot_journal_cut_bytes_total = counter("Bytes of an incomplete last record, cut off at a start")
     sigmapilot_checkpoint_bytes = gauge("Size of the state that was last kept beside the journal")

@@ -77,6 +77,15 @@ class Decide:
         self._written_at = 0.0
         self._told_ms: dict[str, int] = {}
 
+    @property
+    def handled_seqs(self) -> dict[str, int]:
+        """The last input that is decided on and committed, by partition."""
+        return {self.worker.partition: self.handled_seq}
+
+    def lag_s(self, now_ms: int) -> float | None:
+        """Age of the newest input that is decided on; None before the first."""
+        return None if self.handled_ms is None else max(0.0, (now_ms - self.handled_ms) / 1000)
+
     async def consume(self, stream: AsyncIterable[InputBatch]) -> None:
         """Handle batches until the stream ends."""
         async for batch in stream:
@@ -161,7 +170,8 @@ class Decide:
         """With each tick: books and marks of coins with an open position, at most twice a second; and the passing of
         time, which a start is as well."""
         if record.kind == CANARY and self.is_live:
-            sign = IntentRecord(self._account, "canary", record.received_ms, record.payload.decode())
+            number, partition = record.payload.decode(), self.worker.partition
+            sign = IntentRecord(self._account, "canary", record.received_ms, number, source=partition)
             told.append((record.seq, sign))
         if record.kind not in (TICK, STARTED) or not self.is_live:
             return

@@ -23,6 +23,7 @@ from sigmapilot_stream.executor import Executor
 from sigmapilot_stream.kafka.links import place
 from sigmapilot_stream.records import IntentRecord
 from sigmapilot_stream.retrying import until_written
+from sigmapilot_stream.services.silence import Counted
 
 POLL_MS = 200
 COMMIT_EVERY_S = 1.0
@@ -62,6 +63,7 @@ class Executing:
         self._marks: dict[str, int] = {}
         self._committed_at = 0.0
         self.skipped = 0
+        self.counted = Counted("execute")
         executor.within = self._within
 
     async def take(self) -> None:
@@ -77,6 +79,7 @@ class Executing:
             for messages in (await self._link.getmany(timeout_ms=POLL_MS)).values():
                 for message in messages:
                     await self._deliver(Work(self._decode(message.value), message.offset + 1))
+                    self.counted.given += 1
 
     async def handle(self, work: Work) -> None:
         """Execute one piece of work unless it was done before.
@@ -94,6 +97,7 @@ class Executing:
                 self._marks[intent.source] = intent.order
         if time.monotonic() - self._committed_at >= COMMIT_EVERY_S:
             await self._commit(work.next_offset)
+        self.counted.done += 1
 
     async def _commit(self, offset: int) -> None:
         self._committed_at = time.monotonic()

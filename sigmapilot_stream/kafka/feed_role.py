@@ -34,12 +34,14 @@ from sigmapilot_stream.kafka.shared_inputs import SharedInputs
 from sigmapilot_stream.observe import Observer
 from sigmapilot_stream.records import InputRecord
 from sigmapilot_stream.services.announce import Announcer
+from sigmapilot_stream.services.canary import CanaryService
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import Gauges
 from sigmapilot_stream.services.health import HealthService
 from sigmapilot_stream.services.journal import JournalService
 from sigmapilot_stream.services.missed import MissedFills
 from sigmapilot_stream.services.priming import PrimingService
+from sigmapilot_stream.services.silence import SilenceWatch
 from sigmapilot_stream.services.snapshots import SnapshotService
 from sigmapilot_stream.services.switches import SwitchService
 from sigmapilot_stream.started import Started
@@ -94,9 +96,11 @@ class FeedRole:
         gauges = Gauges(
             metrics, clock, self.followed, self.inputs, self.feed, self.snapshots, world.limiter, params.freshness
         )
+        names = [share.name for share in self.shares]
+        self.canary = CanaryService(self.inputs, self.executor, names, clock, metrics)
         self.health = HealthService(
             world.database, clock, self.followed, self.feed, self.snapshots, gauges, params.freshness, self.priming,
-            lambda: report_ready(settings),
+            lambda: report_ready(settings), self.canary,
         )  # fmt: skip
         kept = settings.retention
         self.journal = JournalService(
@@ -108,6 +112,7 @@ class FeedRole:
         self.app = faust_app.local_app(settings.mode_dir / "faust-feed")
         self._work = faust_app.local_channel(self.app, WAITING)
         self.executing = Executing(self._consumer, self.executor, world.database, ACCOUNT, self._owner, self._deliver)
+        self.silence = SilenceWatch([self.executing.counted.watched], world.database)
         self.port: int | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -124,7 +129,8 @@ class FeedRole:
             await self._consumer.start()
             ends.push_async_callback(faust_app.stop, self.app)
             await faust_app.start(self.app)
-            serving = web.serving(self.missing, self._world.registry, settings.ports.stream_metrics)
+            health = web.Health(self.missing, lambda: self.health.inputs_lag)
+            serving = web.serving(health, self._world.registry, settings.ports.stream_metrics)
             self.port = await ends.enter_async_context(serving)
             await self._catch_up()
             await self._services(stop)
@@ -212,6 +218,9 @@ class FeedRole:
             self.priming.run(),
             self.missed.run(),
             self.health.run(),
+            self.canary.send(),
+            self.canary.measure(),
+            self.silence.run(),
             self.journal.run(),
             self.executing.run(),
             self.executor.tell(),

@@ -86,9 +86,20 @@ class Followed:
         return sum(int(self.reports[s.name]["seq"]) + 1 for s in self.shares if s.name in self.reports) - 1
 
     @property
-    def handled_ms(self) -> int | None:
-        """Not known here: the workers report numbers of inputs, not their receive times."""
-        return None
+    def handled_seqs(self) -> dict[str, int]:
+        """Inputs handled by partition: the last one, -1 before the first report."""
+        return {share.name: int(self._report(share).get("seq", -1)) for share in self.shares}
+
+    def lag_s(self, now_ms: int) -> float | None:
+        """How far the last of the partitions is behind. Of one that is silent it grows with the silence; what was never
+        measured counts as little as a partition without a report, which is missed elsewhere."""
+        silent = set(self.silent)
+        found = [
+            report["lag_s"] + (report["age_s"] if share.name in silent else 0.0)
+            for share in self.shares
+            if (report := self._report(share)).get("lag_s") is not None
+        ]
+        return max(found, default=None)
 
     @property
     def snapshot_version(self) -> int | None:

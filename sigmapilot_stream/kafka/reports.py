@@ -11,6 +11,7 @@ from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.adapters.postgres import partition_store, stream_store
 from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
+from sigmapilot_stream.kafka.lag import LagService
 from sigmapilot_stream.kafka.seat import Seat
 from sigmapilot_stream.kafka.seats import Seats
 from sigmapilot_stream.retrying import unless_down
@@ -28,10 +29,18 @@ class Reports:
     """Writes the reports of one worker."""
 
     def __init__(
-        self, database: sa.Engine, seats: Seats, owner: str, metrics: Metrics, clock: Clock, limits: FreshnessParams
+        self,
+        database: sa.Engine,
+        seats: Seats,
+        lags: LagService,
+        owner: str,
+        metrics: Metrics,
+        clock: Clock,
+        limits: FreshnessParams,
     ) -> None:
         self._database = database
         self._seats = seats
+        self._lags = lags
         self._owner = owner
         self._metrics = metrics
         self._clock = clock
@@ -64,7 +73,7 @@ class Reports:
             stream_store.store_asset_status(connection, self._clock.now_ms(), assets)
 
     def _report(self, seat: Seat) -> Row:
-        engine = seat.worker.engine
+        engine, lag = seat.worker.engine, self._lags.found.get(seat.share.name)
         unprimed = engine.unprimed
         return {
             "owner": self._owner,
@@ -78,7 +87,8 @@ class Reports:
             "disagreed": seat.disagreed(),
             "fills": engine.counters.fills,
             "duplicates": engine.counters.duplicate,
-            "lag": self._seats.lag(seat.share.index),
+            "lag": None if lag is None else lag.messages,
+            "lag_s": None if lag is None else lag.seconds,
             "is_rebuilt": seat.is_rebuilt,
             "at_ms": self._clock.now_ms(),
         }
@@ -95,9 +105,6 @@ class Reports:
     def _measure(self, seats: list[Seat]) -> None:
         m = self._metrics
         for seat in seats:
-            lag = self._seats.lag(seat.share.index)
-            if lag is not None:
-                m.sigmapilot_queue_depth.labels(seat.share.name).set(lag)
             for coin, state in seat.worker.engine.coins.items():
                 longs, shorts = state.vote_set.heads()
                 m.sigmapilot_votes.labels(coin, "long").set(longs)

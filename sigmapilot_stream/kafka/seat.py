@@ -86,6 +86,7 @@ class Seat:
         self.share = share
         self.seq = -1
         self.offset: int | None = None
+        self.sent_ms: int | None = None
         self.is_left = False
         self.is_rebuilt = False
         self._place = place

@@ -29,11 +29,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A batch for a seat; the group may go on from `next_offset` once the state behind it is kept."""
+    """A batch for a seat; the group may go on from `next_offset` once the state behind it is kept. `sent_ms` is when
+    the feed sent its last message."""
 
     seat: Seat
     batch: InputBatch
     next_offset: int
+    sent_ms: int | None = None
 
 
 class Seats(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -59,13 +61,6 @@ class Seats(ConsumerRebalanceListener):  # type: ignore[misc]
         """Seats by partition."""
         return self._seats
 
-    def lag(self, partition: int) -> int | None:
-        """Messages of a partition that are on the broker and not fetched; None where it is not known yet."""
-        at = place(topics.FILLS, partition)
-        end = self._link.highwater(at) if at in self._link.assignment() else None
-        seat = self._seats.get(partition)
-        return None if end is None or seat is None or seat.offset is None else max(0, end - seat.offset)
-
     async def run(self) -> None:
         """Read until cancelled."""
         self._link.subscribe([topics.FILLS.name], listener=self)
@@ -81,7 +76,11 @@ class Seats(ConsumerRebalanceListener):  # type: ignore[misc]
     async def handle(self, delivery: Delivery) -> None:
         """What the agent of a partition does with a batch."""
         seat = delivery.seat
-        if not seat.is_left and await seat.handle(delivery.batch, delivery.next_offset):
+        if seat.is_left:
+            return
+        is_kept = await seat.handle(delivery.batch, delivery.next_offset)
+        seat.sent_ms = delivery.sent_ms
+        if is_kept:
             await self._commit({seat.share.index: delivery.next_offset})
 
     async def leave(self) -> None:
@@ -101,16 +100,16 @@ class Seats(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _hand_over(self, seat: Seat, messages: Sequence[Any]) -> None:
         """Batches of one partition in order, small ones together."""
         records: list[InputRecord] = []
-        name, offset = seat.share.name, 0
+        name, offset, sent_ms = seat.share.name, 0, None
         for message in messages:
             batch = self._read(message)
             if records and (len(records) + len(batch.records) > MAX_RECORDS or batch.partition != name):
-                await self._send(Delivery(seat, InputBatch(name, tuple(records)), offset))
+                await self._send(Delivery(seat, InputBatch(name, tuple(records)), offset, sent_ms))
                 records = []
-            name, offset = batch.partition, message.offset + 1
+            name, offset, sent_ms = batch.partition, message.offset + 1, message.timestamp
             records += batch.records
         if records:
-            await self._send(Delivery(seat, InputBatch(name, tuple(records)), offset))
+            await self._send(Delivery(seat, InputBatch(name, tuple(records)), offset, sent_ms))
 
     async def _send(self, delivery: Delivery) -> None:
         if not delivery.seat.is_left:

@@ -22,10 +22,12 @@ from sigmapilot_stream import web
 from sigmapilot_stream.agents.decide import Channels
 from sigmapilot_stream.kafka import links
 from sigmapilot_stream.kafka.groups import ACCOUNT, workers_group
+from sigmapilot_stream.kafka.lag import LagService
 from sigmapilot_stream.kafka.reports import Reports
 from sigmapilot_stream.kafka.seat import CHECKPOINT_EVERY_S, Place
 from sigmapilot_stream.kafka.seats import Delivery, Seats
 from sigmapilot_stream.observe import Observer
+from sigmapilot_stream.services.silence import Counted, SilenceWatch
 from sigmapilot_stream.together import run_together
 
 WAITING = 2
@@ -61,8 +63,12 @@ class WorkerRole:
         )  # fmt: skip
         self.app = faust_app.local_app(settings.mode_dir / f"faust-{name}")
         self._channels = [faust_app.local_channel(self.app, WAITING) for _ in all_shares]
+        self._counted = [Counted(f"decide {share.name}") for share in all_shares]
         self.seats = Seats(self._consumer, all_shares, place, self._deliver)
-        self.reports = Reports(self._database, self.seats, name, metrics, clock, settings.params.freshness)
+        self.lags = LagService(self._consumer, self.seats, metrics, clock)
+        limits = settings.params.freshness
+        self.reports = Reports(self._database, self.seats, self.lags, name, metrics, clock, limits)
+        self.silence = SilenceWatch([counted.watched for counted in self._counted], self._database)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, then give the partitions up in order. Raises what made an agent fail."""
@@ -71,12 +77,14 @@ class WorkerRole:
         try:
             await asyncio.to_thread(self._check_mode)
             await faust_app.start(self.app)
-            async with web.serving(self.reports.missing, self.registry, self._port):
+            health = web.Health(self.reports.missing, lambda: self.lags.messages)
+            async with web.serving(health, self.registry, self._port):
                 # whoever comes first: a member that finds no topic is given nothing
                 await links.declare(self._url, len(self._channels))
                 await self._producer.start()
                 await self._consumer.start()
-                await run_together((self.seats.run(), self.reports.run()), stop, self._failure)
+                services = (self.seats.run(), self.lags.run(), self.reports.run(), self.silence.run())
+                await run_together(services, stop, self._failure)
                 await self.seats.leave()
         finally:
             await self._consumer.stop()
@@ -87,9 +95,17 @@ class WorkerRole:
     async def _consume(self, stream: Any) -> None:
         async for delivery in stream:
             await self.seats.handle(delivery)
+            self._counted[delivery.seat.share.index].done += 1
 
     async def _deliver(self, partition: int, delivery: Delivery) -> None:
         await self._channels[partition].send(value=delivery)
+        self._counted[partition].given += 1
+
+
+def running_code() -> str:
+    """The version of the code that states are written and read by."""
+    core = Path(sigmapilot_core.__file__).parent
+    return code_version(core / "domain", core / "adapters" / "hyperliquid", Path(__file__).parents[1])
 
     async def _failed(self, _agent: Any, error: BaseException) -> None:
         """An agent failed: the process ends and begins anew from what is committed."""
@@ -99,9 +115,3 @@ class WorkerRole:
     def _check_mode(self) -> None:
         with self._database.connect() as connection:
             require_mode(connection, self._mode)
-
-
-def running_code() -> str:
-    """The version of the code that states are written and read by."""
-    core = Path(sigmapilot_core.__file__).parent
-    return code_version(core / "domain", core / "adapters" / "hyperliquid", Path(__file__).parents[1])

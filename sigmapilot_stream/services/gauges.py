@@ -47,12 +47,14 @@ class Gauges:
         self._limits = limits
         self._counted: dict[str, int] = {}
         self.lag_s = 0.0
+        self.inputs_lag: dict[str, int] = {}
         self.overloaded_since_ms: int | None = None
 
     def sample(self) -> None:
         """Measure everything once."""
         now, engine = self._clock.now_ms(), self._decide.worker.engine
         self._sample_feed(now)
+        self.sample_decisions(now)
         self._sample_snapshot(now)
         self._sample_budget()
         self._metrics.sigmapilot_tracked_traders.set(len(engine.traders))
@@ -77,16 +79,23 @@ class Gauges:
         m.sigmapilot_feed_reconnects_total.inc(
             self._grown("connects", sum(max(0, link.connects - 1) for link in connections))
         )
-        depth = self._inputs.sent_seq - self._decide.handled_seq
-        m.sigmapilot_queue_depth.labels(self._decide.worker.partition).set(max(0, depth))
-        self._sample_lag(now, depth)
+
+    def sample_decisions(self, now: int) -> None:
+        """Measure what waits to be decided on, by partition, and how long."""
+        handled = self._decide.handled_seqs
+        self.inputs_lag = {
+            name: max(0, sent - seq) for (name, seq), sent in zip(handled.items(), self._inputs.sent_seqs, strict=True)
+        }
+        for name, depth in self.inputs_lag.items():
+            self._metrics.sigmapilot_queue_depth.labels(name).set(depth)
+        self._sample_lag(now, sum(self.inputs_lag.values()))
 
     def _sample_lag(self, now: int, depth: int) -> None:
         """How far decisions are behind. Overload begins beyond `OVERLOADED_S` and is over below `MADE_UP_FOR_S`."""
-        handled_ms = self._decide.handled_ms
-        if depth > 0 and handled_ms is None:
+        lag_s = self._decide.lag_s(now) if depth > 0 else 0.0
+        if lag_s is None:
             return  # not known, which is not the same as none
-        self.lag_s = 0.0 if depth <= 0 or handled_ms is None else max(0.0, (now - handled_ms) / 1000)
+        self.lag_s = lag_s
         if self.overloaded_since_ms is None and self.lag_s > OVERLOADED_S:
             self.overloaded_since_ms = now
             log.warning("decisions are behind the feed, which is slowed down", lag_s=self.lag_s, waiting=depth)

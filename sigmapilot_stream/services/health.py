@@ -15,6 +15,7 @@ from sigmapilot_core.domain.params import FreshnessParams
 from sigmapilot_core.ports import Clock
 from sigmapilot_stream.retrying import unless_down
 from sigmapilot_stream.services.asset_rows import asset_row
+from sigmapilot_stream.services.canary import LIMIT_S as CANARY_LIMIT_S
 from sigmapilot_stream.services.canary import CanaryService
 from sigmapilot_stream.services.feed import FeedService
 from sigmapilot_stream.services.gauges import SNAPSHOT_LIMIT_S, Gauges
@@ -25,7 +26,6 @@ from sigmapilot_stream.views import DecideView
 
 EVERY_S = 1.0
 HEARTBEAT_LIMIT_S = 15.0
-CANARY_LIMIT_S = 180.0
 RATE_REPORTS = 10
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class HealthService:
         limits: FreshnessParams,
         priming: PrimingService,
         on_ready: Callable[[], Awaitable[bool]],
-        canary: CanaryService | None = None,
+        canary: CanaryService,
     ) -> None:
         self.was_ready = False
         self.has_ended = False
@@ -77,6 +77,8 @@ class HealthService:
         waiting = sum(is_awaited or worker.engine.traders[u].member is not None for u in worker.engine.unprimed)
         if waiting:
             reasons.append(f"positions of {waiting} traders are not known yet")
+        for name in self._canary.lost:
+            reasons.append(f"partition {name} let no canary through for {self._canary.age_s(name):.0f} s")
         return reasons
 
     async def run(self) -> None:
@@ -106,7 +108,8 @@ class HealthService:
             "clock": self._clock_row(feed.clock_offset_ms),
             "frames": self._rate("frames", counts.get("frames", 0), f"{counts.get('malformed', 0)} malformed"),
             "fills": self._rate("fills", counters.fills, f"{counters.duplicate} duplicates"),
-            "lag": _row(feed.queued, now, None, f"input {self._decide.handled_seq} committed"),
+            "lag": _row(round(self._gauges.lag_s, 3), now, None, f"{feed.queued} frames wait in the feed"),
+            "inputs_lag": self._inputs_lag_row(now),
             "overload": self._overload_row(now),
             "path": self._path_row(),
             "snapshot": _row(
@@ -124,6 +127,18 @@ class HealthService:
             status["ended"] = _row(self.has_ended, now, None, told)
         return status
 
+    @property
+    def inputs_lag(self) -> dict[str, int]:
+        """Inputs that wait to be decided on, by partition, as they were measured last."""
+        return self._gauges.inputs_lag
+
+    def _inputs_lag_row(self, now: int) -> Row:
+        """Inputs that wait in all partitions, and where most of them do."""
+        lags = self.inputs_lag
+        most = max(lags, key=lambda name: lags[name], default=None)
+        told = "inputs that wait to be decided on" + (f", {lags[most]} in partition {most}" if most is not None else "")
+        return _row(sum(lags.values()), now, None, told)
+
     def _overload_row(self, now: int) -> Row:
         """Whether decisions are behind the feed, and since when."""
         since = self._gauges.overloaded_since_ms
@@ -131,12 +146,13 @@ class HealthService:
         return {**_row(since is not None, now, None, told), "since_ms": since}
 
     def _path_row(self) -> Row:
-        """The newest canary that passed the whole path."""
-        canary = self._canary
-        if canary is None or canary.took_s is None:
-            return _row(None, None, CANARY_LIMIT_S, "no canary passed the path yet")
-        told = f"from the journal to the paper account in {canary.took_s:.2f} s"
-        return _row(canary.passed, canary.passed_ms, CANARY_LIMIT_S, told)
+        """The newest canary that passed the whole path of the partition where that is longest ago."""
+        name = self._canary.oldest
+        passed = self._canary.passed[name]
+        if passed.took_s is None:
+            return _row(None, None, CANARY_LIMIT_S, f"no canary passed the path of partition {name} yet")
+        told = f"from the journal to the paper account in {passed.took_s:.2f} s, partition {name}"
+        return _row(passed.number, passed.at_ms, CANARY_LIMIT_S, told)
 
     def _priming_row(self, now: int) -> Row:
         """Share of followed traders whose positions are known, and how long the rest takes at best."""

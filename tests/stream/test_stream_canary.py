@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from sigmapilot_core.adapters.clock import FeedClock
 from sigmapilot_core.adapters.emulator.service import Emulator
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_stream import run
-from sigmapilot_stream.services import canary
-from sigmapilot_stream.services.canary import SilentAgentError
+from sigmapilot_stream.services import canary, silence
+from sigmapilot_stream.services.silence import SilenceWatch, SilentAgentError, Watched
 from tests.domain.engine.engine_builders import POOL
 
 
@@ -35,10 +37,13 @@ async def test_a_canary_passes_journal_decision_commit_and_account(
     async with venue() as (emulator, url), running(tmp_path, pg_url, emulator, url) as live:
         await live.ready()
         found = live.stream.canary
-        await until("three came through", lambda: found.passed >= 3)
-        assert found.took_s is not None
+        passed = lambda: found.passed["0"]  # noqa: E731
+        await until("some came through", lambda: passed().number >= 3)
+        assert passed().took_s is not None
+        assert found.lost == []
         assert live.world.registry.get_sample_value("sigmapilot_canary_seconds_count")
-        await until("its age is told", lambda: live.world.registry.get_sample_value("sigmapilot_canary_age_seconds"))
+        age = partial(live.world.registry.get_sample_value, "sigmapilot_canary_age_seconds", {"partition": "0"})
+        await until("its age is told", age)
         await until("the page can see it", lambda: path_row(pg_url) not in (None, {}) and path_row(pg_url)["value"])
         (journalled,) = rows(pg_url, "SELECT seq FROM stream_progress")
         assert journalled.seq > 3
@@ -57,7 +62,7 @@ async def until_noticed(
     async with running(home, pg_url, emulator, url) as live:
         await live.ready()
         await live.play(1_500)
-        monkeypatch.setattr(canary, "SILENT_S", 0.5)
+        monkeypatch.setattr(silence, "SILENT_S", 2.0)
         monkeypatch.setattr(run, "DRAIN_S", 0.1)
         monkeypatch.setattr(live.stream.decide if agent == "decide" else live.stream.executor, "handle", never)
         await live.emulator.advance(live.emulator.parts().venue.now_ms + 1_000)
@@ -80,13 +85,39 @@ async def test_an_agent_that_is_silently_dead_ends_the_process_and_the_next_one_
     assert [row.tid for row in rows(pg_url, "SELECT tid FROM fills ORDER BY tid")] == [1, 2]
 
 
+class Way:
+    """A way through two partitions: what was sent, and what came through."""
+
+    def __init__(self) -> None:
+        self.sent_seq, self.canaries, self.sent = 7, dict[str, int](), list[Any]()
+
+    async def submit(self, entries: list[Any]) -> None:
+        self.sent += entries
+        self.sent_seq += 2 * len(entries)
+
+
+async def test_a_partition_that_lets_nothing_through_is_named_while_the_others_are_well() -> None:
+    path, now, metrics = Way(), [0.0], Metrics(CollectorRegistry())
+    path.canaries = {"0-of-2": 8, "1-of-2": 8}  # of a process before this one: nothing this one has sent
+    parts: tuple[Any, ...] = (path, path, ("0-of-2", "1-of-2"), FeedClock(0), metrics)
+    found = canary.CanaryService(*parts, lambda: now[0])
+    for minute in range(4):
+        now[0] = 60.0 * minute
+        await found._send()
+        path.canaries["0-of-2"] = int(path.sent[-1][2])
+        now[0] += 1.0
+        await found._measure()
+    assert [int(payload) for _, _, payload in path.sent] == [8, 10, 12, 14], "numbers go on like those of the inputs"
+    assert found.passed["0-of-2"].took_s == 1.0
+    assert (found.oldest, found.lost, found.age_s("0-of-2")) == ("1-of-2", ["1-of-2"], 1.0)
+    age = partial(metrics.registry.get_sample_value, "sigmapilot_canary_age_seconds")
+    assert (age({"partition": "0-of-2"}), age({"partition": "1-of-2"})) == (1.0, 181.0)
+
+
 class Slow:
-    """A part of the stream that has work and does not move."""
+    """An agent that has work and does not move."""
 
-    handled_seq, handled, canary, sent_seq = 5, 5, 0, 9
-
-    async def submit(self, _: object) -> int:
-        return 0
+    handled_seq, sent_seq = 5, 9
 
 
 class Gone:
@@ -96,43 +127,25 @@ class Gone:
         raise OperationalError("SELECT 1", None, Exception("no answer"))
 
 
-def service(database: object, seconds: Callable[[], float]) -> canary.CanaryService:
-    slow, metrics = Slow(), Metrics(CollectorRegistry())
-    parts: tuple[Any, ...] = (slow, slow, slow, database, FeedClock(0), metrics)
-    return canary.CanaryService(*parts, lambda: 5, seconds)
+def watch(database: object, seconds: Callable[[], float]) -> SilenceWatch:
+    agent = Watched("decide", lambda: Slow.handled_seq, lambda: Slow.sent_seq)
+    return SilenceWatch([agent], database, seconds)  # type: ignore[arg-type]
 
 
-async def looked(found: canary.CanaryService, monkeypatch: pytest.MonkeyPatch, times: int = 20) -> None:
+async def looked(found: SilenceWatch, times: int = 20) -> None:
     """Let it look so often."""
-    count = 0
-    real: Callable[[float], Awaitable[None]] = asyncio.sleep
-    enough = asyncio.Event()
-
-    async def sleep(seconds: float) -> None:
-        nonlocal count
-        count += 1
-        if count > times:
-            enough.set()
-        await real(0)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(canary.asyncio, "sleep", sleep)
-        task = asyncio.create_task(found.run())
-        await asyncio.wait([task, asyncio.create_task(enough.wait())], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    for _ in range(times):
+        await found._look()
 
 
-async def test_while_the_database_is_gone_nothing_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    instants = iter(range(0, 100_000, 30))
-    await looked(service(Gone(), lambda: float(next(instants))), monkeypatch)
+async def test_while_the_database_is_gone_nothing_is_silent() -> None:
+    instants = itertools.count(0, 30)
+    await looked(watch(Gone(), lambda: float(next(instants))))
 
 
 async def test_a_slow_agent_is_not_a_silent_one(pg_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sa.create_engine(pg_url)
-    instants = iter(range(0, 100_000_000, 30))
+    instants = itertools.count(0, 30)
 
     def seconds() -> float:
         # it moves, however slowly
@@ -140,8 +153,7 @@ async def test_a_slow_agent_is_not_a_silent_one(pg_url: str, monkeypatch: pytest
         monkeypatch.setattr(Slow, "sent_seq", Slow.sent_seq + 1)
         return float(next(instants))
 
-    await looked(service(engine, seconds), monkeypatch)
+    await looked(watch(engine, seconds))
     with pytest.raises(SilentAgentError, match="'decide'"):
-        # each look asks the database in a thread: that takes turns of the loop
-        await looked(service(engine, lambda: float(next(instants))), monkeypatch, times=100_000)
+        await looked(watch(engine, lambda: float(next(instants))))
     engine.dispose()

@@ -59,7 +59,9 @@ async def test_readiness_names_what_is_missing_until_nothing_is(tmp_path: Path, 
         not_yet = await routes(live, "/readyz")
         assert not_yet.status_code == 503
         assert "no model snapshot is published yet" in not_yet.json()["missing"][0]
-        assert (await routes(live, "/healthz")).json() == {"alive": True, "ready": False}
+        health = (await routes(live, "/healthz")).json()
+        assert (health["alive"], health["ready"]) == (True, False)
+        assert set(health["inputs_lag"]) <= {"0"}
         publish(pg_url)
         await live.ready()
         await live.settled()
