@@ -106,6 +106,7 @@ def worker(settings: Settings, number: int) -> ProcessSpec:
         ports=(port,),
         stop_timeout_s=30,
         awaited=False,
+        stop_group="workers",
     )
 
 

@@ -57,7 +57,8 @@ class ProcessSpec:
     `required`: without it the whole start is given up; otherwise it is reported `degraded` and tried on. `awaited`:
     what follows is started when this is ready; otherwise at once, because it does not need it. `hang_s`: time without
     a ready answer, once ready, that counts as a failure. `litter` are files that a killed process may leave; they go
-    when it is gone. `spawn` are further arguments of `subprocess` (the account to run under).
+    when it is gone. `spawn` are further arguments of `subprocess` (the account to run under). Neighbours of one
+    `stop_group` are stopped at once: in turn each would take over the work of the one before, only to give it up again.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ProcessSpec:
     before_start: Callable[[], None] | None = None
     litter: tuple[Path, ...] = ()
     spawn: Mapping[str, Any] = field(default_factory=dict)
+    stop_group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

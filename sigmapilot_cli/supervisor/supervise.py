@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from sigmapilot_cli.errors import EXIT_FAILED, EXIT_TIMEOUT, CommandError
@@ -155,9 +156,12 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         self._stop.set()
-        for part, task in reversed(list(zip(self._parts, self._tasks, strict=True))):
-            part.stop()
-            await asyncio.wait([task])
+        pairs = reversed(list(zip(self._parts, self._tasks, strict=True)))
+        for _, group in groupby(pairs, key=lambda pair: pair[0].spec.stop_group or pair[0].spec.name):
+            ending = list(group)
+            for part, _ in ending:
+                part.stop()
+            await asyncio.wait([task for _, task in ending])
         self._state_file.unlink(missing_ok=True)
         for task in self._tasks:
             task.result()

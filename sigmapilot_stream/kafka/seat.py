@@ -126,12 +126,16 @@ class Seat:
     async def leave(self) -> int | None:
         """Give the partition up: the batch under way ends, the state is kept. The offset the next owner goes on from,
         None where it is not moved."""
-        self.is_left = True
+        self.refuse()
         async with self._turn:
             if not self._is_taken or self.offset is None:
                 return None
             await self._keep()
             return self.offset
+
+    def refuse(self) -> None:
+        """Take no batch any more."""
+        self.is_left = True
 
     @property
     def is_taken(self) -> bool:

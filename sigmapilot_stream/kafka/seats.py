@@ -23,6 +23,8 @@ MAX_RECORDS = 2_000
 """Inputs decided in one transaction when the worker is behind."""
 POLL_MS = 200
 LEAVE_S = 10.0
+"""For all partitions that are given up at once: within `REBALANCE_TIMEOUT_MS`, after which the group goes on without
+the member, and well within what a process may take to end."""
 
 log = structlog.get_logger(__name__)
 
@@ -124,22 +126,25 @@ class Seats(ConsumerRebalanceListener):  # type: ignore[misc]
         return batch
 
     async def _give_up(self, partitions: Sequence[int]) -> None:
-        offsets: dict[int, int] = {}
-        for partition in partitions:
-            seat = self._seats.pop(partition, None)
-            if seat is None:
-                continue
-            try:
-                async with asyncio.timeout(LEAVE_S):
-                    offset = await seat.leave()
-            except (TimeoutError, FencedError) as error:
-                # the next owner goes on from what was committed last: nothing is lost, it only takes longer
-                log.warning("partition left without its state", partition=seat.share.name, reason=str(error))
-                continue
-            if offset is not None:
-                offsets[partition] = offset
-        if offsets:
-            await self._commit(offsets)
+        """All at once, so that one whose state cannot be kept holds up no other."""
+        given_up = [(partition, seat) for partition in partitions if (seat := self._seats.pop(partition, None))]
+        for _, seat in given_up:
+            # before anything is awaited: what waits for their agents is not decided any more
+            seat.refuse()
+        offsets = await asyncio.gather(*(self._left(seat) for _, seat in given_up))
+        moved = {at: offset for (at, _), offset in zip(given_up, offsets, strict=True) if offset is not None}
+        if moved:
+            await self._commit(moved)
+
+    async def _left(self, seat: Seat) -> int | None:
+        """The offset that the next owner of a partition goes on from; None where it is not moved."""
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                return await seat.leave()
+        except (TimeoutError, FencedError) as error:
+            # the next owner goes on from what was committed last: nothing is lost, it only takes longer
+            log.warning("partition left without its state", partition=seat.share.name, reason=str(error))
+            return None
 
     async def _commit(self, offsets: Mapping[int, int]) -> None:
         """Tell the group how far it need not go back. That fails where the group is being divided anew: the same

@@ -34,6 +34,8 @@ def test_workers_stand_behind_the_stream_and_share_no_port_with_anything() -> No
         assert spec.ready == HttpReady(f"http://127.0.0.1:{20_020 + number}/healthz")
         assert spec.env["SIGMAPILOT_BROKER_URL"] == BROKER
         assert "SIGMAPILOT_API_TOKEN" not in spec.env
+        assert spec.stop_group == "workers"
+    assert {spec.stop_group for name, spec in parts.items() if not name.startswith("worker")} == {""}
 
 
 @pytest.mark.parametrize(("name", "text"), [("STREAM_WORKERS", "10"), ("STREAM_PARTITIONS", "3")])

@@ -75,6 +75,28 @@ async def test_parts_start_in_order_when_ready_and_stop_in_reverse(scene: Scene)
     assert alive_with(str(scene.story)) == []
 
 
+async def test_neighbours_of_a_stop_group_are_stopped_at_once_behind_what_follows_and_before_what_precedes(
+    scene: Scene,
+) -> None:
+    one, four = scene.part("one"), scene.part("four")
+    two, three = (scene.part(name, stop_group="workers") for name in ("two", "three"))
+    asked: list[str] = []
+    supervisor = scene.supervisor(one, two, three, four)
+
+    async def act() -> None:
+        for part in supervisor._parts:
+            stop = part.stop
+
+            def noted(name: str = part.spec.name, stop: Callable[[], None] = stop) -> None:
+                asked.append(f"{name} beside {len(alive_with(str(scene.story)))}")
+                stop()
+
+            part.stop = noted  # type: ignore[method-assign]
+
+    assert await supervisor.run(work(act)) == 0
+    assert asked == ["four beside 4", "three beside 3", "two beside 3", "one beside 1"]
+
+
 async def test_exit_code_is_that_of_the_work(scene: Scene) -> None:
     async def three() -> int:
         return 3

@@ -9,7 +9,7 @@ import pytest
 
 from sigmapilot_core.adapters.settings import Settings, SettingsError, load_settings
 from sigmapilot_stream import __main__ as program
-from sigmapilot_stream.kafka import entry, links
+from sigmapilot_stream.kafka import entry, links, seats
 
 
 def settings(broker: str | None) -> Settings:
@@ -66,4 +66,5 @@ def test_brokers_of_a_url(url: str, places: list[str]) -> None:
 
 def test_a_dead_member_is_noticed_within_seconds() -> None:
     assert links.SESSION_TIMEOUT_MS <= 10_000
+    assert 1000 * seats.LEAVE_S < links.REBALANCE_TIMEOUT_MS
     assert 2 * links.HEARTBEAT_MS < links.SESSION_TIMEOUT_MS < links.REBALANCE_TIMEOUT_MS
