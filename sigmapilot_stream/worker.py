@@ -101,6 +101,8 @@ class Worker:
             self.held = held_coins(record)
         elif record.kind == STARTED:
             self._started = record.payload
+            # whoever begins to hear has every coin's newest trades replayed
+            self._decoder.intake.is_whole = True
 
     def _step(self, event: events.Event, record: InputRecord, effects: Effects, heard: list[outputs.Output]) -> None:
         self._fire_due(event.now_ms, event.seq, effects, heard)

@@ -28,6 +28,7 @@ def rebuild(database: sa.Engine, worker: Worker, share: Share, seq: int, now_ms:
         keys = decision_store.last_keys(connection, datetime.fromtimestamp(newest_ms / 1000, UTC) - RECENT_DECISIONS)
         signals = decision_store.last_signals(connection)
         worker.begin_anew()
+        worker.trades_seen.is_whole = seq < 0
         worker.engine.restore(
             states=states,
             primed={},

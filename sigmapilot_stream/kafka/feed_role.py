@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from sigmapilot_core.adapters.hyperliquid.emulated_feed import EmulatedFeed
+from sigmapilot_core.adapters.hyperliquid.gaps import TradeIntake
 from sigmapilot_core.adapters.journal.keeper import KeeperParams
 from sigmapilot_core.adapters.journal.reader import JournalReader
 from sigmapilot_core.adapters.journal.records import JournalDamaged
@@ -30,6 +31,7 @@ from sigmapilot_stream.kafka import links
 from sigmapilot_stream.kafka.executing import Executing, Work
 from sigmapilot_stream.kafka.followed import Followed
 from sigmapilot_stream.kafka.groups import ACCOUNT, executor_group
+from sigmapilot_stream.kafka.recall import recall
 from sigmapilot_stream.kafka.shared_inputs import SharedInputs
 from sigmapilot_stream.observe import Observer
 from sigmapilot_stream.records import InputRecord
@@ -155,37 +157,52 @@ class FeedRole:
     async def _catch_up(self) -> None:
         """Inputs that were journalled before a restart and may not have reached the broker; then what was missed.
 
-        The trades that were heard before are not known here, so that everybody's positions are asked anew.
+        Where it is known which trades were heard before, the first ones of each coin tell whether any were missed;
+        else everybody's positions are asked anew.
         """
         progress, newest, seen_ms = await asyncio.to_thread(self._before)
+        heard = await asyncio.to_thread(self._heard_before)
         if newest is None:
             self.announcer.hear_everything()
         else:
             await self._new_model(newest)
+        is_whole = True
         for partition, share in enumerate(self.shares):
-            await self._resend(partition, share.name, progress.get(share.name, -1))
+            is_whole &= await self._resend(partition, share.name, progress.get(share.name, -1))
         await self.executing.take()
         await self.switches.look()
         now, settings = self._world.clock.now_ms(), self._world.settings
         started = Started(str(settings.mode), ACCOUNT, settings.params, tuple(self._world.assets.values()))
         await self.inputs.submit([(STARTED, now, canonical_json(started).encode())])
-        await self.priming.lost(sorted(self.followed.traders), seen_ms or now, "the feed was not running")
+        since = seen_ms or now
+        if is_whole and heard is not None:
+            self.feed.feed.remember(heard)
+            self.priming.restarted(since)
+        else:
+            await self.priming.lost(sorted(self.followed.traders), since, "the feed was not running")
 
-    async def _resend(self, partition: int, name: str, progress: int) -> None:
-        """Send what follows the last committed input once more: what the broker has already counts once."""
+    async def _resend(self, partition: int, name: str, progress: int) -> bool:
+        """Send what follows the last committed input once more: what the broker has already counts once. False if some
+        of it is lost."""
         journal = self.journals[partition]
         reader = JournalReader(self._world.settings.journal_dir, name)
         try:
             left = await asyncio.to_thread(lambda: list(reader.read(progress + 1)))
         except JournalDamaged as error:
             log.error("inputs from before the restart are lost", partition=name, reason=str(error))
-            left = []
+            journal.go_on_after(progress)
+            return False
         records = [InputRecord(record.seq, record.kind, record.received_ms, record.payload) for record in left]
         for start in range(0, len(records), RESENT_AT_ONCE):
             await self.inputs.resend(partition, records[start : start + RESENT_AT_ONCE])
         journal.go_on_after(progress)
         if records:
             log.info("inputs sent once more", partition=name, count=len(records), first=records[0].seq)
+        return True
+
+    def _heard_before(self) -> TradeIntake | None:
+        folder = self._world.settings.journal_dir
+        return recall(self._world.database, folder, self.shares, self.journals)
 
     def _before(self) -> tuple[dict[str, int], ModelSnapshot | None, int | None]:
         with self._world.database.connect() as connection:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-import sigmapilot_core
 from sigmapilot_core.adapters.clock import SystemClock
-from sigmapilot_core.adapters.journal.checkpoints import code_version
 from sigmapilot_core.adapters.metrics import Metrics, add_process_metrics
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.migrate import require_mode
@@ -23,6 +20,7 @@ from sigmapilot_stream.agents.decide import Channels
 from sigmapilot_stream.kafka import links
 from sigmapilot_stream.kafka.groups import ACCOUNT, workers_group
 from sigmapilot_stream.kafka.lag import LagService
+from sigmapilot_stream.kafka.recall import running_code
 from sigmapilot_stream.kafka.reports import Reports
 from sigmapilot_stream.kafka.seat import CHECKPOINT_EVERY_S, Place
 from sigmapilot_stream.kafka.seats import Delivery, Seats
@@ -100,12 +98,6 @@ class WorkerRole:
     async def _deliver(self, partition: int, delivery: Delivery) -> None:
         await self._channels[partition].send(value=delivery)
         self._counted[partition].given += 1
-
-
-def running_code() -> str:
-    """The version of the code that states are written and read by."""
-    core = Path(sigmapilot_core.__file__).parent
-    return code_version(core / "domain", core / "adapters" / "hyperliquid", Path(__file__).parents[1])
 
     async def _failed(self, _agent: Any, error: BaseException) -> None:
         """An agent failed: the process ends and begins anew from what is committed."""

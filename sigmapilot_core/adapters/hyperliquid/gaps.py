@@ -68,16 +68,23 @@ class _Seen:
 
 @dataclass(slots=True)
 class TradeIntake:
-    """State of the dedupe over all coins and followed accounts."""
+    """State of the dedupe over all coins and followed accounts. `is_whole` is false where what came before it began is
+    not known, so that nobody can tell by it whether trades were missed."""
 
     _coins: dict[str, _Seen] = field(default_factory=dict)
     _users: dict[str, _Seen] = field(default_factory=dict)
     replay_margin_ms: int = REPLAY_MARGIN_MS
+    is_whole: bool = True
     _awaiting: dict[str, int | None] = field(default_factory=dict)
 
     def remember(self, other: TradeIntake) -> None:
         """Know what another intake has seen, as it is now: the first replay then shows whether anything was missed."""
         self._coins, self._users = copy.deepcopy(other._coins), copy.deepcopy(other._users)
+
+    def add(self, other: TradeIntake) -> None:
+        """Know what another intake has seen as well; of what both know, as the other does."""
+        self._coins.update(other._coins)
+        self._users.update(other._users)
 
     def expect_history(self, coin: str) -> None:
         """A subscribe for this coin goes out: its next frame is history."""

@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 TARGET = Decimal(52_500)
 PATIENCE_S = 60.0
+ENTRIES = """SELECT signals.symbol FROM execution_logs orders JOIN consensus_signals signals
+    ON signals.id = orders.decision_id WHERE orders.leg = 'entry' ORDER BY 1"""
 
 
 @dataclass
@@ -117,5 +119,7 @@ async def test_votes_become_a_signal_a_paper_fill_and_an_outcome(tmp_path: Path,
             await again.play(7_000)
             ((fills,),) = rows(pg_url, "SELECT count(*) FROM fills")
             assert fills == before[0][0] + 1
-    assert len(rows(pg_url, "SELECT 1 FROM execution_logs WHERE leg = 'entry'")) == 1
+            # nothing was missed meanwhile: the votes of before the restart count, and make three with the new one
+            await until("the second entry is made", lambda: len(rows(pg_url, ENTRIES)) == 2, PATIENCE_S)
+    assert [row.symbol for row in rows(pg_url, ENTRIES)] == ["BTC", "ETH"]
     assert {row.partition for row in rows(pg_url, "SELECT partition FROM stream_partitions")} == {"0-of-2", "1-of-2"}
