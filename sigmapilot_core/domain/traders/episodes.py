@@ -153,6 +153,12 @@ def deadline_ms(episode: OpenEpisode, params: EpisodeParams = _DEFAULTS) -> int:
     return episode.opened_at_ms + round(params.max_episode_hours * HOUR_MS)
 
 
+def estimated_fee(fill: Fill, params: EpisodeParams = _DEFAULTS) -> Decimal:
+    """Fee of a fill at the base tier, for feeds that do not carry it."""
+    bps = params.estimated_fee_bps if fill.crossed else params.estimated_maker_fee_bps
+    return fill.notional * _exact(bps) / _BPS
+
+
 def _expire(
     state: EpisodeState, time_ms: int, mark_at: MarkAt | None, params: EpisodeParams
 ) -> tuple[EpisodeState, list[Episode]]:
@@ -330,8 +336,7 @@ def _fees(fill: Fill, change: LedgerChange, params: EpisodeParams) -> tuple[Deci
     if fill.fee is not None:
         fee, is_estimated = fill.fee, False
     else:
-        bps = params.estimated_fee_bps if fill.crossed else params.estimated_maker_fee_bps
-        fee, is_estimated = fill.notional * _exact(bps) / _BPS, True
+        fee, is_estimated = estimated_fee(fill, params), True
     if not change.closed:
         return ZERO, fee, is_estimated
     if not change.opened:
