@@ -3,14 +3,11 @@
 import dagster as dg
 import sqlalchemy as sa
 
-from sigmapilot_assets.market_data import StopSeries, known_sizes, read_stop_series
+from sigmapilot_assets.core.histories_fold import FoldRules, folded_histories
+from sigmapilot_assets.market_data import known_sizes, read_stop_series
 from sigmapilot_assets.platform import Platform
-from sigmapilot_core.adapters.postgres import history_store
 from sigmapilot_core.adapters.postgres.episode_store import replace_history_episodes
-from sigmapilot_core.domain.events import Fill
-from sigmapilot_core.domain.params import EpisodeParams
 from sigmapilot_core.domain.traders.episode import Episode
-from sigmapilot_core.domain.traders.history import build_history
 
 _BATCH = 200
 
@@ -28,16 +25,16 @@ def episodes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platf
     until_ms = platform.clock.now_ms()
     total, learnable, gaps = 0, 0, 0
     with platform.transaction() as connection:
-        stops = read_stop_series(connection, platform.params)
-        sizes = known_sizes(connection)
+        rules = FoldRules(
+            known_sizes(connection), read_stop_series(connection, platform.params), until_ms, platform.params.episodes
+        )
         users: list[str] = []
         built: list[Episode] = []
-        for user, fills in history_store.iter_histories(connection):
-            found, found_gaps = _episodes_of(fills, sizes, stops, until_ms, platform.params.episodes)
-            users.append(user)
-            built += found
-            gaps += found_gaps
-            learnable += sum(episode.learnable for episode in found)
+        for found in folded_histories(connection, rules):
+            users.append(found.user)
+            built += found.episodes
+            gaps += found.gap_count
+            learnable += sum(episode.learnable for episode in found.episodes)
         total = _store(connection, users, built)
     context.log.info("%d episodes of %d traders, %d gaps", total, len(users), gaps)
     bad = [e.id for e in built if e.r_gross is not None and not -2.0 <= e.r_gross <= 2.0]
@@ -47,20 +44,6 @@ def episodes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platf
             dg.AssetCheckResult(check_name="r_is_in_range", passed=not bad, metadata={"out_of_range": len(bad)})
         ],
     )
-
-
-def _episodes_of(
-    fills: list[Fill], sizes: dict[str, int], stops: StopSeries, until_ms: int, params: EpisodeParams
-) -> tuple[tuple[Episode, ...], int]:
-    history = build_history(
-        (fill for fill in fills if fill.coin in sizes),
-        sz_decimals=sizes,
-        stop_at=stops.stop_at,
-        mark_at=stops.mark_at,
-        until_ms=until_ms,
-        params=params,
-    )
-    return history.episodes, history.gap_count
 
 
 def _store(connection: sa.Connection, users: list[str], built: list[Episode]) -> int:

@@ -115,6 +115,13 @@ def _fill_values(fill: Fill, known_since_ms: int, ordinal: int) -> list[Any]:
     ]
 
 
+def fill_counts(connection: sa.Connection) -> dict[str, int]:
+    """How many fetched fills of each trader are stored."""
+    c = history_fills.c
+    query = sa.select(c.address, sa.func.count().label("n_fills")).group_by(c.address)
+    return {row.address: row.n_fills for row in connection.execute(query)}
+
+
 def iter_histories(connection: sa.Connection, users: Sequence[str] | None = None) -> Iterator[tuple[str, list[Fill]]]:
     """Every trader's fetched fills in execution order, one trader at a time."""
     table = history_fills
