@@ -75,6 +75,12 @@ class Worker:
         """Effects of the inputs, and all outputs for those who listen (metrics). `after` is called behind each input,
         with the state it led to."""
         effects = Effects(self.partition)
+        return effects, self.handle_into(effects, records, after)
+
+    def handle_into(
+        self, effects: Effects, records: Sequence[InputRecord], after: Callable[[InputRecord], None] = lambda _: None
+    ) -> list[outputs.Output]:
+        """`handle` that adds to the effects of inputs before: the same as if all had come as one batch."""
         heard: list[outputs.Output] = []
         for record in records:
             try:
@@ -86,7 +92,7 @@ class Worker:
             self._fire_due(record.received_ms, record.seq, effects, heard)
             effects.last_seq = record.seq
             after(record)
-        return effects, heard
+        return heard
 
     def begin(self, event: events.SnapshotActivated) -> Effects:
         """Go on with the model in force after a restart; votes that ended meanwhile are an effect."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -26,12 +27,25 @@ from sigmapilot_stream.worker import Worker
 PROGRESS_EVERY_S = 1.0
 MARKET_EVERY_MS = 500
 TIME_EVERY_MS = 1000
+MAX_APPLIED = 2_000
+"""Inputs that are applied while others are written; more of them wait in the channel, and so does who sends them."""
 
 log = structlog.get_logger(__name__)
 
 Publish = Callable[[Any], Awaitable[object]]
 Told = tuple[int, IntentRecord]
 """Work for the executor, behind the input that led to it."""
+
+
+@dataclass(slots=True)
+class Applied:
+    """Inputs that are applied and not written: what they led to, how many they are, when the last one came."""
+
+    effects: Effects
+    told: list[Told] = field(default_factory=list)
+    is_forced: bool = False
+    count: int = 0
+    last_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,7 @@ class Channels:
 
 
 class Decide:
-    """Consumes batches of inputs in order; a batch counts only once its effects are committed.
+    """Consumes batches of inputs in order; an input counts only once its effects are committed.
 
     `account` is the trading account that signals go to; `on_gap` hears of coins whose record has a hole,
     `on_disagreement` of accounts whose ledger the venue contradicts. Until `is_live`, inputs are of before a restart:
@@ -75,6 +89,10 @@ class Decide:
         self._on_disagreement = on_disagreement
         self._checkpointing = checkpointing
         self._written_at = 0.0
+        self._applied = Applied(Effects(worker.partition))
+        self._is_writing = False
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
         self._told_ms: dict[str, int] = {}
 
     @property
@@ -87,21 +105,81 @@ class Decide:
         return None if self.handled_ms is None else max(0.0, (now_ms - self.handled_ms) / 1000)
 
     async def consume(self, stream: AsyncIterable[InputBatch]) -> None:
-        """Handle batches until the stream ends."""
-        async for batch in stream:
-            await self.handle(batch)
+        """Handle batches until the stream ends. While effects are being written the next inputs are applied already;
+        whatever was applied meanwhile is one transaction, as if it had come as one batch."""
+        reader, writer = asyncio.current_task(), asyncio.create_task(self._write_on(), name="commit")
+        assert reader is not None
+
+        def give_up(_: object) -> None:
+            reader.cancel()
+
+        writer.add_done_callback(give_up)  # it ends by failing only
+        try:
+            async for batch in stream:
+                await self._take(batch)
+            await self._emptied()
+        except asyncio.CancelledError:
+            if writer.done() and not writer.cancelled():
+                reader.uncancel()
+                writer.result()
+            raise
+        finally:
+            writer.remove_done_callback(give_up)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
 
     async def handle(self, batch: InputBatch) -> None:
         """One batch: apply, commit, tell."""
-        told: list[Told] = []
-        effects, heard = self.worker.handle(batch.records, lambda record: self._note_market(record, told))
-        self._observer.heard(heard)
         is_due = self._checkpointing is not None and self._checkpointing.is_due
-        # a canary passes the commit as well, whether or not there is anything to write
-        await self.commit(effects, told, is_forced=is_due or any(intent.kind == "canary" for _, intent in told))
-        self.handled_ms = batch.records[-1].received_ms
+        applied = Applied(Effects(self.worker.partition), is_forced=is_due)
+        self._apply(batch, applied)
+        await self._write_and_tell(applied)
         if self._checkpointing is not None and is_due:
-            await self._checkpointing.take(self.worker, effects.last_seq, self.handled_ms)
+            await self._checkpointing.take(self.worker, applied.effects.last_seq, self.handled_ms)
+
+    async def _take(self, batch: InputBatch) -> None:
+        """Apply a batch and let the writer have it; for a checkpoint everything before is written first."""
+        if self._checkpointing is not None and self._checkpointing.is_due:
+            await self._emptied()
+            await self.handle(batch)
+            return
+        while self._applied.count >= MAX_APPLIED:
+            self._taken.clear()
+            await self._taken.wait()
+        self._apply(batch, self._applied)
+        self._arrived.set()
+        await asyncio.sleep(0)
+
+    def _apply(self, batch: InputBatch, applied: Applied) -> None:
+        told = applied.told
+        heard = self.worker.handle_into(applied.effects, batch.records, lambda record: self._note_market(record, told))
+        self._observer.heard(heard)
+        applied.count += len(batch.records)
+        applied.last_ms = batch.records[-1].received_ms
+
+    async def _write_on(self) -> None:
+        """Write and tell what was applied, in order, as much at a time as there is."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            applied, self._applied = self._applied, Applied(Effects(self.worker.partition))
+            self._is_writing = True
+            self._taken.set()
+            await self._write_and_tell(applied)
+            self._is_writing = False
+            self._taken.set()
+
+    async def _emptied(self) -> None:
+        """Until everything that was applied is written and told."""
+        while self._is_writing or self._applied.count:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def _write_and_tell(self, applied: Applied) -> None:
+        # a canary passes the commit as well, whether or not there is anything to write
+        is_forced = applied.is_forced or any(intent.kind == "canary" for _, intent in applied.told)
+        await self.commit(applied.effects, applied.told, is_forced=is_forced)
+        self.handled_ms = applied.last_ms
 
     async def commit(self, effects: Effects, told: Sequence[Told] = (), *, is_forced: bool = False) -> None:
         """Write effects, and the progress at least once a second; then tell of what is new, and of the market."""
