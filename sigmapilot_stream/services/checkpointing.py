@@ -7,6 +7,7 @@ import time
 
 import structlog
 
+from sigmapilot_core.adapters.forked import CAN_FORK, Forked
 from sigmapilot_core.adapters.journal.checkpoints import Checkpoint, CheckpointStore, Use, dumped
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.domain.params import DAY_MS
@@ -14,18 +15,23 @@ from sigmapilot_stream.worker import Worker
 
 EVERY_S = 60.0
 SHARE_OF_TIME = 0.005
-"""The decision step waits while its state is copied: with a large state checkpoints are further apart."""
+"""The decision step waits while its state is copied: where that takes long checkpoints are further apart."""
+SHARE_OF_CORE = 0.05
+"""Writing a large state takes a core for seconds: checkpoints are so far apart that it is no more than this."""
+WRITTEN_WITHIN_S = 120.0
 
 log = structlog.get_logger(__name__)
 
 
 class Checkpointing:
-    """Copies the state between two batches, and packs and writes the copy in a thread. The first of each day stays, so
-    that what retention leaves of the journal can be replayed."""
+    """Writes the state between two batches in a forked copy of the process, whose memory stays as it was, so that
+    deciding goes on at once. The first of each day stays, so that what retention leaves of the journal can be replayed.
+    """
 
-    def __init__(self, store: CheckpointStore, metrics: Metrics) -> None:
+    def __init__(self, store: CheckpointStore, metrics: Metrics, *, in_a_copy: bool = CAN_FORK) -> None:
         self._store = store
         self._metrics = metrics
+        self._in_a_copy = in_a_copy
         self._due_at = time.monotonic() + EVERY_S
         self._day: int | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -38,25 +44,45 @@ class Checkpointing:
     async def take(self, worker: Worker, seq: int, at_ms: int | None = None) -> None:
         """Keep the state after an input whose effects are committed."""
         await self.written()
-        started = time.monotonic()
-        plain = dumped(Checkpoint(seq, self._store.code, worker.state))
-        spent = time.monotonic() - started
-        self._metrics.sigmapilot_checkpoint_pause_seconds.set(spent)
-        self._metrics.sigmapilot_checkpoint_bytes.set(len(plain))
-        self._due_at = started + max(EVERY_S, spent / SHARE_OF_TIME)
         day = None if at_ms is None else at_ms // DAY_MS
         use = Use.PASSING if day in (None, self._day) else Use.DAY
         self._day = self._day if day is None else day
-        self._writing = asyncio.create_task(self._write(seq, plain, use), name="checkpoint")
+        checkpoint, started = Checkpoint(seq, self._store.code, worker.state), time.monotonic()
+        try:
+            if self._in_a_copy:
+                writing = self._written_in(Forked(lambda: self._store.write(checkpoint, use=use)), seq, started)
+            else:
+                writing = self._written_from(dumped(checkpoint), seq, use, started)
+        except OSError as error:
+            self._failed(seq, error)
+            return
+        paused_s = time.monotonic() - started
+        self._metrics.sigmapilot_checkpoint_pause_seconds.set(paused_s)
+        self._due_at = started + max(EVERY_S, paused_s / SHARE_OF_TIME)
+        self._writing = asyncio.create_task(writing, name="checkpoint")
 
     async def written(self) -> None:
         """Wait for the copy under way."""
         if self._writing is not None:
             await self._writing
 
-    async def _write(self, seq: int, plain: bytes, use: Use) -> None:
+    async def _written_in(self, copy: Forked, seq: int, started: float) -> None:
         try:
-            await asyncio.to_thread(self._store.write_bytes, seq, plain, use=use)
+            self._note(await copy.result(WRITTEN_WITHIN_S), started)
         except OSError as error:
-            # a cache: without it the next start takes longer or begins from Postgres
-            log.warning("no checkpoint could be written", seq=seq, reason=str(error))
+            self._failed(seq, error)
+
+    async def _written_from(self, plain: bytes, seq: int, use: Use, started: float) -> None:
+        try:
+            self._note(await asyncio.to_thread(self._store.write_bytes, seq, plain, use=use), started)
+        except OSError as error:
+            self._failed(seq, error)
+
+    def _note(self, size: int, started: float) -> None:
+        self._metrics.sigmapilot_checkpoint_bytes.set(size)
+        self._due_at = max(self._due_at, started + (time.monotonic() - started) / SHARE_OF_CORE)
+
+    def _failed(self, seq: int, error: OSError) -> None:
+        # a cache: without it the next start takes longer or begins from Postgres
+        self._due_at = time.monotonic() + EVERY_S
+        log.warning("no checkpoint could be written", seq=seq, reason=str(error))
