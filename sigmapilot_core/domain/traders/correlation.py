@@ -10,16 +10,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from scipy import sparse
 
 from sigmapilot_core.domain.events import ZERO, Fill
 from sigmapilot_core.domain.frozen import Remembering, quick
 from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS, CorrelationParams
+
+if TYPE_CHECKING:  # imported where pairs are measured: what only decides with them starts half a second earlier
+    import polars as pl
+    from scipy import sparse
 
 Signs = dict[tuple[str, int], int]
 """(coin, bucket) -> +1 or -1; buckets without a net trade are absent."""
@@ -254,6 +256,8 @@ def sign_matrix(
     params: CorrelationParams,
 ) -> sparse.csr_array:
     """(trader, (bucket, coin)) matrix of +1 and -1."""
+    from scipy import sparse
+
     notional = np.asarray(signed_notional, dtype=np.float64)
     if not np.isfinite(notional).all():
         raise ValueError("signed_notional must be finite in every row")
@@ -280,11 +284,15 @@ def sign_matrix(
 
 
 def _texts(values: Sequence[str] | NDArray[np.str_]) -> pl.Series:
+    import polars as pl
+
     return pl.Series(values.tolist() if isinstance(values, np.ndarray) else values, dtype=pl.String)
 
 
 def _places(texts: pl.Series, known: list[str]) -> NDArray[np.int64]:
     """The place of each text among the known ones, -1 for another."""
+    import polars as pl
+
     places = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
     return places.to_numpy()
 
@@ -300,6 +308,8 @@ class _Side:
     @classmethod
     def of(cls, signs: sparse.csr_array, sign: int) -> _Side:
         """The cells that hold this sign; which cells are of many follows from both signs."""
+        from scipy import sparse
+
         is_busy = np.bincount(signs.indices, minlength=signs.shape[1]) > signs.shape[0] * _BUSY_SHARE
         row = np.repeat(np.arange(signs.shape[0]), np.diff(signs.indptr))
         is_ours, is_in_busy = signs.data == sign, is_busy[signs.indices]

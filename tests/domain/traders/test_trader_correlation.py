@@ -7,7 +7,9 @@ import math
 import random
 
 import numpy as np
+import polars  # noqa: F401 - as below
 import pytest
+import scipy.sparse  # noqa: F401 - loaded when pairs are measured, which must not count for the first example
 from hypothesis import given
 from hypothesis import strategies as st
 from trader_builders import T0, fill
