@@ -22,11 +22,13 @@ from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.fills_history import fills_history
 from sigmapilot_assets.raw.leaderboard import raw_leaderboard
 from sigmapilot_assets.raw.market import candles, market
+from sigmapilot_assets.raw.minutes import minutes
 from sigmapilot_assets.report.audit import audit_checks
 from sigmapilot_assets.report.completeness import completeness
 from sigmapilot_assets.report.dbt import dbt_resource, report_models
 from sigmapilot_assets.report.science import gates, truth
 from sigmapilot_assets.report.storage import run_history, storage_partitions
+from sigmapilot_assets.report.walk_forward import walk_forward
 from sigmapilot_assets.schedules import all_schedules
 from sigmapilot_assets.sensors import all_sensors
 
@@ -34,6 +36,7 @@ PYTHON_ASSETS = [
     raw_leaderboard,
     market,
     candles,
+    minutes,
     fills_history,
     trader_filters_asset,
     episodes,
@@ -52,6 +55,7 @@ PYTHON_ASSETS = [
     run_history,
     gates,
     truth,
+    walk_forward,
 ]
 
 

@@ -16,6 +16,8 @@ POOL = dg.AssetSelection.assets(
 CALIBRATION = dg.AssetSelection.assets("model_decisions__calibration")
 GATES = dg.AssetSelection.assets("report_science__gates")
 TRUTH = dg.AssetSelection.assets("report_science__truth")
+MINUTES = dg.AssetSelection.assets("raw_hyperliquid__minutes")
+WALK = dg.AssetSelection.assets("report_science__walk_forward")
 COMPLETENESS = dg.AssetSelection.assets("report_feed__completeness")
 PAST_DAYS = dg.AssetSelection.assets("core_traders__filters_asof", "model_traders__pool_asof")
 LEADERBOARD = dg.AssetSelection.assets("raw_hyperliquid__leaderboard")
@@ -29,7 +31,7 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.Unreso
 
 materialise_all = _job(
     "materialise_all",
-    dg.AssetSelection.all() - PAST_DAYS - TRUTH,
+    dg.AssetSelection.all() - PAST_DAYS - TRUTH - MINUTES - WALK,
     "Every asset of today, from the leaderboard to the reports.",
 )
 refresh_leaderboard = _job("refresh_leaderboard", LEADERBOARD, "Download and store today's leaderboard.")
@@ -49,6 +51,12 @@ fit_calibration = _job(
 )
 judge_gates = _job("judge_gates", GATES, "What each gate was worth, drift of the inputs, deflated Sharpe ratio.")
 ask_truth = _job("ask_truth", TRUTH, "The truth of one more simulated world, and of the ten newest together.")
+fetch_minutes = _job(
+    "fetch_minutes", MINUTES, "Minutes and funding of past days that are not stored yet, newest first."
+)
+walk_forward = _job(
+    "walk_forward", WALK, "The rules over stored days, fold by fold, beside the baselines: `sigmapilot evaluate`."
+)
 publish_snapshot = _job("publish_snapshot", SNAPSHOT, "The snapshot alone, of what is stored now.")
 evaluate_past_day = _job(
     "evaluate_past_day", PAST_DAYS, "One past day from what was known when it ended; a partition a day."
@@ -71,6 +79,8 @@ all_jobs = [
     fit_calibration,
     judge_gates,
     ask_truth,
+    fetch_minutes,
+    walk_forward,
     publish_snapshot,
     evaluate_past_day,
 ]

@@ -55,6 +55,8 @@ all_schedules = [
     volatility_every_5_minutes,
     _schedule("gates_daily", jobs.judge_gates, "40 1 * * *", "What the gates were worth, drift of the inputs."),
     _schedule("truth_daily", jobs.ask_truth, "10 2 * * *", "One more simulated world is asked its truth."),
+    _schedule("minutes_hourly", jobs.fetch_minutes, "25 * * * *", "Minutes and funding that are not stored yet."),
+    _schedule("walk_forward_daily", jobs.walk_forward, "30 2 * * *", "Stored days walked over, beside the baselines."),
     _schedule("calibration_daily", jobs.fit_calibration, "15 0 * * *", "Calibration maps of yesterday's outcomes."),
     _schedule(
         "audit_nightly", jobs.audit_logs, "20 1 * * *", "Decisions made again and hash chains walked, 01:20 UTC."

@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from sigmapilot_cli.errors import CommandError
+from sigmapilot_cli.answering import answering
+from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
 from sigmapilot_cli.options import ModeOption, settings_of_running
 
 if TYPE_CHECKING:
+    from sigmapilot_core.adapters.postgres.walk_stored import WalkReport
+    from sigmapilot_core.adapters.settings import Settings
     from sigmapilot_core.domain.evaluation.record import VenueRecord
     from sigmapilot_core.domain.evaluation.summary import Evaluation
     from sigmapilot_core.domain.params import Params
@@ -29,7 +32,9 @@ DEFAULT_DAYS = 180
 def evaluate(
     since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Day after the last.")] = None,
-    world: Annotated[int | None, typer.Option("--world", help="Seed of a simulated world.")] = None,
+    world: Annotated[
+        int | None, typer.Option("--world", help="Seed of a simulated world; without it stored history.")
+    ] = None,
     traders: Annotated[int, typer.Option(min=20, help="Traders of the simulated world.")] = 300,
     compares: Annotated[
         bool, typer.Option("--compare/--no-compare", help="Other pools through the same decisions.")
@@ -40,6 +45,9 @@ def evaluate(
     kept_in: Annotated[
         Path | None, typer.Option("--keep", help="With --truth: folder in which each world's answers are kept.")
     ] = None,
+    accepts_gaps: Annotated[
+        bool, typer.Option("--accept-gaps", help="Walk over stored history that is not complete; the report says so.")
+    ] = False,
     mode: ModeOption = None,
 ) -> None:
     """Walk forward over past days: what the rules would have decided and earned, fold by fold, beside the baselines."""
@@ -54,7 +62,11 @@ def evaluate(
         _ask_truth(range(first, first + worlds), traders, params, out, kept_in)
         return
     if world is None:
-        raise CommandError("give --world SEED: stored history is not read yet")
+        report = _of_stored_history(settings, since, until, compares=compares, accepts_gaps=accepts_gaps)
+        print_range(report)
+        print_evaluation(report.evaluation)
+        _write(out, report)
+        return
     record = _simulated(world, *_span(since, until), traders)
     with Progress(transient=True) as shown:
         found = _or_say_why(
@@ -63,8 +75,39 @@ def evaluate(
             )
         )
     print_evaluation(found)
+    _write(out, found)
+
+
+def _write(out: Path | None, found: Evaluation | WalkReport) -> None:
     if out is not None:
         out.write_text(json.dumps(asdict(found), default=str, indent=1) + "\n")
+
+
+def _of_stored_history(
+    settings: Settings, since: datetime | None, until: datetime | None, *, compares: bool, accepts_gaps: bool
+) -> WalkReport:
+    """Walk over the database of the mode and store the report beside those of the asset.
+
+    Errors: CommandError with one sentence; a range that cannot be asked for has the exit code of a bad argument.
+    """
+    from sigmapilot_core.adapters.postgres import walk_stored
+    from sigmapilot_core.adapters.postgres.stored_record import NoHistoryError
+
+    first, last = (None if moment is None else moment.date() for moment in (since, until))
+    with answering(settings) as engine, Progress(transient=True) as shown:
+        try:
+            report = walk_stored.walk_stored(
+                engine.begin, first, last, settings.params, compares=compares, accepts_gaps=accepts_gaps,
+                progress=_shown(shown),
+            )  # fmt: skip
+        except walk_stored.BadRangeError as error:
+            raise CommandError(str(error), EXIT_CONFIGURATION) from error
+        except walk_stored.IncompleteHistoryError as error:
+            raise CommandError(f"{error}; --accept-gaps walks over what there is") from error
+        except NoHistoryError as error:
+            raise CommandError(str(error)) from error
+        walk_stored.store_walk(engine.begin, report, datetime.now(UTC))
+    return report
 
 
 def _ask_truth(seeds: range, traders: int, params: Params, out: Path | None, kept_in: Path | None) -> None:
@@ -109,6 +152,17 @@ def _shown(shown: Progress, what: str = "days") -> Callable[[int, int], None]:
         shown.update(task, completed=done, total=total)
 
     return step
+
+
+def print_range(report: WalkReport) -> None:
+    """What was walked over, and what it lacks."""
+    rules = report.rules
+    typer.echo(
+        f"{report.first} to {report.last}: {report.traders:,} traders, {report.fills:,} fills of "
+        f"{', '.join(report.coins)}; {rules.warm_up_days} days teach, tests of {rules.test_days} days, "
+        f"{rules.gap_days} days between fitting and test; slippage {report.slippage}"
+    )
+    typer.echo(f"missing: {report.missing.sentence() or 'nothing'}")
 
 
 def print_evaluation(found: Evaluation) -> None:

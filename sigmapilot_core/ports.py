@@ -62,6 +62,10 @@ class VenueReader(Protocol):
         """Closed candles that opened in [start, end), ascending."""
         ...
 
+    def funding_rates(self, coin: str, start_ms: int, end_ms: int) -> Sequence[FundingRate]:
+        """Hourly rates paid in [start, end], ascending."""
+        ...
+
     def fill_history(self, user: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Fill]:
         """Newest `limit` fills of [start, end] with slices of time-weighted orders, in execution order."""
         ...

@@ -56,14 +56,7 @@ def market(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
 def candles(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Closed hourly candles of the liquid perpetuals (90 days), one-minute candles of BTC and ETH with their ATR."""
     now = platform.now()
-    floor = platform.params.consensus.min_day_volume_usd
-    with platform.transaction() as connection:
-        universe = market_store.read_universe(connection)
-    coins = [
-        row["coin"]
-        for row in universe
-        if not row["is_delisted"] and (row["day_volume_usd"] >= floor or row["coin"] in MAJORS)
-    ]
+    coins = liquid_coins(platform)
     hourly, minutes, silent = 0, 0, []
     with platform.open_venue() as venue:
         for coin in coins:
@@ -83,12 +76,24 @@ def candles(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platfo
     )
 
 
+def liquid_coins(platform: Platform) -> list[str]:
+    """Perpetuals above the volume floor of the day, BTC and ETH always."""
+    floor = platform.params.consensus.min_day_volume_usd
+    with platform.transaction() as connection:
+        universe = market_store.read_universe(connection)
+    return [
+        row["coin"]
+        for row in universe
+        if not row["is_delisted"] and (row["day_volume_usd"] >= floor or row["coin"] in MAJORS)
+    ]
+
+
 def _fetch_hourly(platform: Platform, venue: VenueReader, coin: str, now: datetime) -> int:
     """Fetch from the newest stored hour on; a first start asks for 90 days."""
     with platform.transaction() as connection:
         newest = market_store.newest_hour(connection, coin)
     since = newest or now - HOURLY_HISTORY
-    bars = _closed(venue.candles(coin, HOUR_MS, _ms(since), _ms(now)), now)
+    bars = closed_bars(venue.candles(coin, HOUR_MS, _ms(since), _ms(now)), now)
     with platform.transaction() as connection:
         return market_store.store_hourly(connection, bars)
 
@@ -99,7 +104,7 @@ def _fetch_minutes(platform: Platform, venue: VenueReader, coin: str, now: datet
         newest = market_store.newest_minute(connection, coin)
     seed = timedelta(minutes=platform.params.volatility.seed_bars)
     since = max(now - MINUTE_HISTORY, newest - seed) if newest else now - MINUTE_HISTORY
-    bars = _closed(venue.candles(coin, MINUTE_MS, _ms(since), _ms(now)), now)
+    bars = closed_bars(venue.candles(coin, MINUTE_MS, _ms(since), _ms(now)), now)
     with platform.transaction() as connection:
         return market_store.store_minutes(connection, bars, minute_atr(bars, platform.params.volatility))
 
@@ -118,7 +123,7 @@ def minute_atr(bars: Sequence[Bar], params: VolatilityParams) -> list[float | No
     return [float(value) if value == value else None for value in series]
 
 
-def _closed(bars: Sequence[Bar], now: datetime) -> list[Bar]:
+def closed_bars(bars: Sequence[Bar], now: datetime) -> list[Bar]:
     return [bar for bar in bars if bar.close_ms <= _ms(now)]
 
 

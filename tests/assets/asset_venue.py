@@ -10,7 +10,7 @@ from typing import Self
 
 from sigmapilot_core.domain.events import Bar, Fill, Source
 from sigmapilot_core.domain.params import DAY_MS, HOUR_MS
-from sigmapilot_core.domain.venue import AssetContext, AssetSpec, LeaderboardRow, LeaderboardWindow
+from sigmapilot_core.domain.venue import AssetContext, AssetSpec, FundingRate, LeaderboardRow, LeaderboardWindow
 from sigmapilot_core.ports import (
     LeaderboardDownload,
     LeaderboardUnavailableError,
@@ -103,6 +103,10 @@ class FakeVenue:
     def candles(self, coin: str, interval_ms: int, start_ms: int, end_ms: int) -> Sequence[Bar]:
         first = -(-start_ms // interval_ms) * interval_ms
         return [_bar(coin, at, interval_ms) for at in range(first, end_ms, interval_ms)]
+
+    def funding_rates(self, coin: str, start_ms: int, end_ms: int) -> Sequence[FundingRate]:
+        first = -(-start_ms // HOUR_MS) * HOUR_MS
+        return [FundingRate(coin, at, 0.0000125, 0.0) for at in range(first, end_ms + 1, HOUR_MS)]
 
     def fill_history(self, user: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Fill]:
         self.asked.append(user)

@@ -239,6 +239,18 @@ def test_evaluation_says_what_it_lacks(command: Command) -> None:
     assert (code, error) == (1, "sigmapilot: the record has 2.0 days; more than 60 are needed\n")
 
 
+def test_an_evaluation_of_stored_history_says_what_it_lacks_with_the_right_exit_code(
+    command: Command, pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGMAPILOT_DATABASE_URL", pg_url)
+    code, _, error = command("evaluate")
+    assert (code, error) == (
+        1, "sigmapilot: no history is stored: no leaderboard was fetched yet; run job materialise_all\n"
+    )  # fmt: skip
+    code, _, error = command("evaluate", "--from", "2026-03-02", "--to", "2026-03-01")
+    assert (code, error) == (2, "sigmapilot: --from 2026-03-02 is not before --to 2026-03-01\n")
+
+
 @pytest.mark.slow
 def test_evaluation_of_a_world_prints_every_strategy(command: Command, tmp_path: Path) -> None:
     report = tmp_path / "report.json"

@@ -23,10 +23,12 @@ SCHEDULES = {
     "completeness_every_15_minutes",
     "gates_daily",
     "leaderboard_daily",
+    "minutes_hourly",
     "past_day_daily",
     "pool_daily",
     "truth_daily",
     "volatility_every_5_minutes",
+    "walk_forward_daily",
 }
 SENSORS = {
     "automation",

@@ -17,6 +17,7 @@ from sigmapilot_core.adapters.hyperliquid.limiter import Priority, SyncLimiter
 from sigmapilot_core.adapters.hyperliquid.rest import RestParams, SyncInfo
 from sigmapilot_core.adapters.hyperliquid.shared_window import SharedWindow, budget_params, budget_path
 from sigmapilot_core.domain.events import Bar, Fill
+from sigmapilot_core.domain.venue import FundingRate
 from sigmapilot_core.ports import SubAccounts, UniverseEntry, VenueUnavailableError
 
 
@@ -59,6 +60,11 @@ class HttpVenueReader:
         with _one_error(f"candles of {coin}"):
             wanted = histories.candles(coin, interval_ms, start_ms, max(start_ms, end_ms - 1))
             return self._info.collect(wanted, Priority.OWN_STATE)
+
+    def funding_rates(self, coin: str, start_ms: int, end_ms: int) -> Sequence[FundingRate]:
+        """Hourly rates of [start, end]; they are history and wait like it."""
+        with _one_error(f"funding of {coin}"):
+            return self._info.collect(histories.funding_history(coin, start_ms, end_ms))
 
     def fill_history(self, user: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Fill]:
         """Newest `limit` fills in execution order, slices of time-weighted orders included."""

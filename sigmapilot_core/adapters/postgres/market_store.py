@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,11 +15,13 @@ from sigmapilot_core.adapters.postgres.schema.model import (
     asset_costs,
     asset_volatility,
     candles_1h,
+    funding_1h,
     marks_1m,
     venue_assets,
 )
 from sigmapilot_core.domain.events import Bar
 from sigmapilot_core.domain.params import HOUR_MS
+from sigmapilot_core.domain.venue import FundingRate
 from sigmapilot_core.ports import UniverseEntry
 
 _BAR_COLUMNS = ("open", "high", "low", "close", "volume")
@@ -96,6 +98,33 @@ def newest_minute(connection: sa.Connection, coin: str) -> datetime | None:
     """Opening of the newest stored one-minute candle of a coin."""
     table = marks_1m
     return connection.execute(sa.select(sa.func.max(table.c.ts)).where(table.c.asset == coin)).scalar()
+
+
+def minutes_by_day(connection: sa.Connection, coin: str, since: datetime) -> dict[date, int]:
+    """How many one-minute candles of a coin are stored of each UTC day from an instant on."""
+    c = marks_1m.c
+    day = sa.func.date(sa.func.timezone("UTC", c.ts))
+    query = sa.select(day, sa.func.count()).where(c.asset == coin, c.ts >= since).group_by(day)
+    return {found: int(count) for found, count in connection.execute(query)}
+
+
+def store_funding(connection: sa.Connection, rates: Sequence[FundingRate]) -> int:
+    """Store hourly rates by their full hour; one already there stays."""
+    rows = ([rate.coin, at(rate.time_ms // HOUR_MS * HOUR_MS), rate.rate] for rate in rates)
+    return write_rows(connection, funding_1h, ("asset", "hour", "rate"), rows, "skip")
+
+
+def newest_funding(connection: sa.Connection, coin: str) -> datetime | None:
+    """The newest hour whose rate is stored."""
+    c = funding_1h.c
+    return connection.execute(sa.select(sa.func.max(c.hour)).where(c.asset == coin)).scalar()
+
+
+def read_funding(connection: sa.Connection, since: datetime, until: datetime) -> list[tuple[str, datetime, float]]:
+    """(coin, hour, rate) of [since, until)."""
+    c = funding_1h.c
+    found = connection.execute(sa.select(c.asset, c.hour, c.rate).where(c.hour >= since, c.hour < until))
+    return [(row.asset, row.hour, row.rate) for row in found]
 
 
 def store_volatility(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> int:

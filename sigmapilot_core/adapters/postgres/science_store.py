@@ -28,6 +28,7 @@ CALIBRATION = "calibration"
 GATES = "gates"
 TRUTH = "truth"
 TRUTH_WORLD = "truth_world"
+WALK_FORWARD = "walk_forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,12 @@ def read_minutes(connection: sa.Connection, coins: Sequence[str], start_ms: int,
         query = sa.select(table.c.ts, *(table.c[name] for name in columns)).where(
             table.c.asset == coin, table.c.ts >= at(start_ms), table.c.ts < at(start_ms + size * MINUTE_MS)
         )
-        for row in connection.execute(query):
-            minute = (int(row.ts.timestamp() * 1000) - start_ms) // MINUTE_MS
-            for name, values in columns.items():
-                values[minute, place] = getattr(row, name)
+        found = connection.execute(query).all()
+        if found:
+            times, *figures = zip(*found, strict=True)
+            rows = np.array([(round(ts.timestamp() * 1000) - start_ms) // MINUTE_MS for ts in times])
+            for values, figure in zip(columns.values(), figures, strict=True):
+                values[rows, place] = figure
     return Minutes(start_ms, **columns)
 
 

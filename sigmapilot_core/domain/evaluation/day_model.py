@@ -144,8 +144,10 @@ class Learner:
         """Whoever is known to have been liquidated before an instant, by position."""
         return self._liquidated(as_of_ms)
 
-    def facts(self, user: int, as_of_ms: int) -> TraderFacts:
-        """Order rate, sub-accounts and a major's fill, from the fills of the last 60 days."""
+    def facts(self, user: int, as_of_ms: int) -> TraderFacts | None:
+        """Order rate, sub-accounts and a major's fill: the stored answer, or from the fills of the last 60 days."""
+        if self.record.answers is not None:
+            return self.record.answers(user, as_of_ms)
         order, starts = self._rows
         rows = order[starts[user] : starts[user + 1]]
         fills = self.record.fills[rows]
@@ -191,7 +193,7 @@ class Learner:
         rules = self.params.correlation
         start_ms, end_ms = window_ms(as_of_ms, rules)
         acts = self._acts[np.searchsorted(self._acts["t"], start_ms) : np.searchsorted(self._acts["t"], end_ms)]
-        acts = acts[np.isin(acts["user"], pool)]
+        acts = acts[np.isin(acts["user"], pool) & (acts["known"] <= as_of_ms)]
         names, coins = np.array(self.record.addresses), np.array(self.record.coins)
         table = correlation_table(
             names[acts["user"]], coins[acts["coin"]], acts["t"], acts["usd"],
@@ -203,6 +205,7 @@ class Learner:
         closed, opened = self.episodes.closed_ms, self.episodes.opened_ms
         rules = self.params.costs
         chosen = (closed < as_of_ms) & (closed >= as_of_ms - rules.hold_lookback_days * DAY_MS)
+        chosen &= self.episodes.known_by(as_of_ms)
         rows = np.flatnonzero(chosen)
         rows = rows[np.isin(self.episodes.user[rows], pool)]
         hours = (closed[rows] - opened[rows]) / HOUR_MS
@@ -217,8 +220,12 @@ class Learner:
         return self.record.coins[coin] in MAJORS or (volume is not None and volume >= floor)
 
     def _liquidated(self, as_of_ms: int) -> frozenset[int]:
-        fills = self.record.fills[: self.record.rows_until(as_of_ms)]
-        return frozenset(np.unique(fills["user"][fills["is_liquidation"]]).tolist())
+        stop = self.record.rows_until(as_of_ms)
+        fills = self.record.fills[:stop]
+        is_liquidation = fills["is_liquidation"]
+        if self.record.known_ms is not None:
+            is_liquidation = is_liquidation & (self.record.known_ms[:stop] <= as_of_ms)
+        return frozenset(np.unique(fills["user"][is_liquidation]).tolist())
 
     def _peaks_until(self, as_of_ms: int) -> dict[str, float]:
         """Largest account value of each address on the daily leaderboards up to an instant."""
@@ -233,11 +240,14 @@ class Learner:
         return self._peaks[as_of_ms]
 
 
-ACT = np.dtype([("t", "i8"), ("user", "i4"), ("coin", "i2"), ("usd", "f8")])
+ACT = np.dtype([("t", "i8"), ("user", "i4"), ("coin", "i2"), ("usd", "f8"), ("known", "i8")])
 
 
 def _acts(record: VenueRecord, bucket_minutes: int) -> NDArray[np.void]:
-    """Net signed notional by (trader, coin, bucket), by the bucket's start: summed exactly in micro-USD."""
+    """Net signed notional by (trader, coin, bucket), by the bucket's start: summed exactly in micro-USD.
+
+    `known` is since when all its fills are known.
+    """
     fills, bucket_ms = record.fills, bucket_minutes * MINUTE_MS
     users, coins = len(record.addresses), len(record.coins)
     bucket = fills["t"] // bucket_ms
@@ -250,4 +260,6 @@ def _acts(record: VenueRecord, bucket_minutes: int) -> NDArray[np.void]:
     acts["t"] = (cells // (users * coins) + first) * bucket_ms
     acts["user"], acts["coin"] = cells // coins % users, cells % coins
     acts["usd"] = net / 1e6
+    if record.known_ms is not None:
+        np.maximum.at(acts["known"], at, record.known_ms)
     return acts

@@ -25,8 +25,9 @@ NOT_CLOSED = np.iinfo(np.int64).max
 class EpisodeColumns:
     """One row an episode, open ones included (`closed_ms` = `NOT_CLOSED`), by opening.
 
-    `r_unclamped` is gross; NaN where stop or price are unknown, and while open. `first_px` is the first fill's.
-    `left_out` counts (trader, coin) pairs with a gap.
+    `r_unclamped` is gross; NaN where stop or price are unknown, and while open.
+    `left_out` counts (trader, coin) pairs with a gap. `known_ms` is since when an episode is known, where that is not
+    the same as its closing.
     """
 
     user: Ints
@@ -34,13 +35,17 @@ class EpisodeColumns:
     direction: Ints
     opened_ms: Ints
     closed_ms: Ints
-    first_px: Floats
     r_unclamped: Floats
     left_out: int
+    known_ms: Ints | None = None
+
+    def known_by(self, time_ms: int) -> NDArray[np.bool_]:
+        """Rows that had been heard of or fetched by an instant."""
+        return np.ones(self.closed_ms.size, dtype=np.bool_) if self.known_ms is None else self.known_ms <= time_ms
 
     def closed_before(self, time_ms: int) -> NDArray[np.bool_]:
         """Rows that were known as closed and learnable at an instant."""
-        return (self.closed_ms < time_ms) & np.isfinite(self.r_unclamped)
+        return (self.closed_ms < time_ms) & np.isfinite(self.r_unclamped) & self.known_by(time_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,6 @@ def _folded(
         direction=sign[by_time],
         opened_ms=opened[by_time],
         closed_ms=closed[by_time],
-        first_px=(parts.px[first] / unit[coin])[by_time],
         r_unclamped=r[by_time],
         left_out=left_out,
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sigmapilot_core.domain.events import Bar, Book, Fill
 from sigmapilot_core.domain.params import HOUR_MS, MINUTE_MS
 from sigmapilot_core.domain.simulation import ticks
+from sigmapilot_core.domain.traders.filters import TraderFacts
 from sigmapilot_core.domain.venue import LeaderboardRow
 
 UNKNOWN_START = np.iinfo(np.int64).min
@@ -69,6 +70,10 @@ class VenueRecord:
     `funding_times` (h,) and `funding_rates` (h, coins) are the hourly rates. `board` answers the leaderboard as of an
     instant, None where none was stored; `book` the book at an instant, None where there is none. Rows of
     `is_book_recorded` say whether a coin has books at all. `masters` have sub-accounts.
+
+    A stored history was fetched at some time: `known_ms` says of each fill since when it is known (None: since it was
+    executed), `answers` what filters 5-7 had been told of a trader by an instant (None: his fills tell it). Minutes
+    without a stored candle are NaN, hours without a stored rate too.
     """
 
     addresses: tuple[str, ...]
@@ -85,6 +90,8 @@ class VenueRecord:
     book: Callable[[int, int], Book | None]
     has_books: bool = True
     masters: frozenset[int] = frozenset()
+    known_ms: NDArray[np.int64] | None = None
+    answers: Callable[[int, int], TraderFacts | None] | None = None
 
     @property
     def index_of(self) -> dict[str, int]:
@@ -98,7 +105,8 @@ class VenueRecord:
     def funding_at(self, coin: int, time_ms: int) -> float | None:
         """The last hourly rate at or before an instant."""
         index = int(np.searchsorted(self.funding_times, time_ms, side="right")) - 1
-        return float(self.funding_rates[index, coin]) if index >= 0 else None
+        rate = float(self.funding_rates[index, coin]) if index >= 0 else np.nan
+        return None if np.isnan(rate) else rate
 
     def day_volume_usd(self, coin: int, time_ms: int) -> float | None:
         """Value traded in the 24 h before an instant, at the closes of the minutes; None before the first minute."""
@@ -106,7 +114,8 @@ class VenueRecord:
         if stop <= 0:
             return None
         rows = slice(max(0, stop - 24 * 60), stop)
-        return float((self.minutes.volume[rows, coin] * self.minutes.close[rows, coin]).sum())
+        usd = self.minutes.volume[rows, coin] * self.minutes.close[rows, coin]
+        return None if np.isnan(usd).all() else float(np.nansum(usd))
 
     def fill_of(self, row: Any) -> Fill:
         """One row as the value that the pipeline's steps take."""
@@ -140,6 +149,7 @@ class VenueRecord:
             self,
             end_ms=time_ms,
             fills=self.fills[: self.rows_until(time_ms)],
+            known_ms=None if self.known_ms is None else self.known_ms[: self.rows_until(time_ms)],
             minutes=Minutes(self.minutes.start_ms, **cut),
             hours=tuple(tuple(bar for bar in bars if bar.close_ms <= time_ms) for bars in self.hours),
             funding_times=self.funding_times[:hour],

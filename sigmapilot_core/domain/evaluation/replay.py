@@ -232,6 +232,8 @@ class Replay:
             return None
         decimals = self.record.sz_decimals[coin]
         close = float(self.record.minutes.close[row, coin])
+        if np.isnan(close):
+            return None
         return ticks.px_decimal(round(close * 10 ** (ticks.MAX_DECIMALS - decimals)), decimals)
 
     def _voter(self, vote: votes.Vote, model: DayModel) -> Voter:

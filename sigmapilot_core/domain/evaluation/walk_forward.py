@@ -18,6 +18,8 @@ from sigmapilot_core.domain.evaluation.scoring import Scored, score
 from sigmapilot_core.domain.params import DAY_MS, Params
 from sigmapilot_core.domain.traders.thompson import Score
 
+MIN_DAYS = 20
+
 Progress = Callable[[int, int], None]
 """(days done, days in all)."""
 
@@ -30,6 +32,21 @@ class FoldRules:
     warm_up_days: int = 60
     test_days: int = 30
     gap_days: int = 7
+
+
+def rules_for(days: int) -> FoldRules:
+    """The specification's folds where one of them fits; a younger history teaches for half its days and is tested in
+    two folds.
+
+    Errors: ValueError for a history with no room for the gap between fitting and testing.
+    """
+    rules = FoldRules()
+    if days >= rules.warm_up_days + rules.test_days:
+        return rules
+    if days < MIN_DAYS:
+        raise ValueError(f"the range has {days} days; at least {MIN_DAYS} are needed for one fold with its gap")
+    warm_up = days // 2
+    return FoldRules(min(days // 3, warm_up - rules.gap_days - 1), warm_up, -(-(days - warm_up) // 2), rules.gap_days)
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,6 +332,14 @@ candles_1h = sa.Table(
     column("volume", Real),
 )
 
+funding_1h = sa.Table(
+    "funding_1h",
+    metadata,
+    key("asset", Text),
+    key("hour", Time),
+    column("rate", Real),
+)
+
 asset_volatility = sa.Table(
     "asset_volatility",
     metadata,
