@@ -14,7 +14,17 @@ from sigmapilot_ui.api.answers import Json, add_error_answers
 from sigmapilot_ui.api.context import ApiConfig, Context
 from sigmapilot_ui.api.docs_page import docs_page
 from sigmapilot_ui.api.guard import Guard
-from sigmapilot_ui.api.routes import decisions, execution, explanations, health, jobs, market, operators, traders
+from sigmapilot_ui.api.routes import (
+    decisions,
+    execution,
+    explanations,
+    health,
+    jobs,
+    market,
+    operators,
+    science,
+    traders,
+)
 
 _ABOUT = (
     "Consensus signals of independent, provably good traders. Reading needs no token; calls that start work need "
@@ -38,7 +48,7 @@ def create_app(engine: sa.Engine, config: ApiConfig, dagster: DagsterGraphql | N
     app.state.metrics = metrics
     add_error_answers(app)
     app.add_middleware(Guard, metrics=metrics)
-    for routes in (health, explanations, decisions, traders, market, execution, operators, jobs):
+    for routes in (health, explanations, decisions, traders, market, execution, science, operators, jobs):
         app.include_router(routes.router)
 
     @app.get("/docs", include_in_schema=False)

@@ -10,11 +10,14 @@ import sqlalchemy as sa
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
-from sigmapilot_core.adapters.postgres.queries import reading
+from sigmapilot_core.adapters.postgres import queries_health
+from sigmapilot_core.adapters.postgres.queries import Row, reading
 from sigmapilot_core.domain.params import Params
 from sigmapilot_core.domain.traders.completeness import CompletenessParams
 from sigmapilot_ui.status_page import look
 from sigmapilot_ui.status_page.panels import (
+    ablation,
+    calibration,
     correlation,
     decisions,
     explained,
@@ -32,10 +35,12 @@ from sigmapilot_ui.status_page.panels import (
     selection,
     signals,
     switch,
+    truth,
+    walked,
 )
 
 Data = TypeVar("Data")
-SECTIONS = ("Signals", "Explain", "Traders", "Results", "Market", "Health")
+SECTIONS = ("Signals", "Explain", "Traders", "Results", "Science", "Market", "Health")
 FAST_S, SLOW_S = 2, 10
 
 
@@ -145,6 +150,25 @@ def _results(page: Page) -> None:
         _every(SLOW_S, page.panel(outcomes.load, outcomes.show))
 
 
+def _science(page: Page) -> None:
+    """Reports of the night: they are read again once a minute, so that one made by hand is seen."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _every(60, page.panel(walked.load, walked.show))
+        if page.mode == "demo":
+            _every(60, page.panel(truth.load, truth.show))
+    with right:
+        _every(60, page.panel(calibration.load, calibration.show))
+        _every(60, page.panel(ablation.load, ablation.show))
+    least_share = page.completeness.min_share
+    _every(60, page.panel(lambda db: queries_health.completeness(db, least_share), _what_it_rests_on))
+
+
+def _what_it_rests_on(completeness: Row) -> None:
+    look.heading("What all of it rests on", "Sampled fills against the exchange; more in Health")
+    look.strip([feed.completeness_tile(completeness)])
+
+
 def _market(page: Page) -> None:
     _every(SLOW_S, page.panel(regimes.load, regimes.show))
 
@@ -166,7 +190,7 @@ def draw(page: Page) -> None:
         page.panel(now.load, now.show, lambda: None),
     )
     tabs = st.tabs(list(SECTIONS), on_change="rerun", key="section")
-    for tab, section in zip(tabs, (_signals, _explain, _traders, _results, _market, _health), strict=True):
+    for tab, section in zip(tabs, (_signals, _explain, _traders, _results, _science, _market, _health), strict=True):
         if tab.open:
             with tab:
                 section(page)

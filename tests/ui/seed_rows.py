@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from science_rows import fill_science
 
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.partitions import ensure_months, month_of, next_month
@@ -52,6 +53,7 @@ def fill(url: str, now: datetime = NOW) -> None:
             batch = [_complete(table, row) for row in found]
             for columns in sorted({tuple(sorted(row)) for row in batch}):
                 connection.execute(table.insert(), [row for row in batch if tuple(sorted(row)) == columns])
+        fill_science(connection, now)
     engine.dispose()
 
 

@@ -112,6 +112,7 @@ def test_every_section_draws_and_nothing_comes_from_outside(page: Page, address:
     for section, heading in (
         ("Traders", "Alpha pool"),
         ("Results", "How decisions ended"),
+        ("Science", "Walk-forward"),
         ("Market", "Regimes and stops"),
         ("Health", "Completeness of the feed"),
         ("Signals", "Newest signals"),
@@ -145,6 +146,19 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, address: str) -
     page.goto(address)
     page.locator("[data-testid=stExpander] summary").first.click(timeout=30_000)
     expect(page.get_by_text("supermajority").first).to_be_visible()
+    _expect_nothing_wider_than(page, 390)
+
+
+def test_the_science_is_drawn_with_its_charts_also_on_a_phone(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("tab", name="Science").click(timeout=60_000)
+    for heading in ("Walk-forward", "Calibration", "What each gate was worth", "Truth of simulated worlds"):
+        expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3, timeout=60_000)
+    expect(page.get_by_text("older than 26 h").first).to_be_visible()
+    assert page.locator("[data-testid=stException]").count() == 0
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
     _expect_nothing_wider_than(page, 390)
 
 

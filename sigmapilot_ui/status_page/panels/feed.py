@@ -86,7 +86,7 @@ def cell_rows(cells: list[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _completeness(found: Row) -> str:
+def completeness_tile(found: Row) -> str:
     """The tile: share of sampled fills that are stored as the venue lists them."""
     if found["sampled_to_ms"] is None:
         return look.tile("Completeness", words.UNKNOWN, "not measured yet")
@@ -101,7 +101,7 @@ def show(data: Data) -> None:
     kinds = ", ".join(f"{row['gaps']} {row['kind']}" for row in data.counts)
     look.strip(
         [
-            _completeness(data.completeness),
+            completeness_tile(data.completeness),
             look.tile("Fills in 4 hours", f"{data.fills_4h:,}", "of followed traders"),
             look.tile(
                 "Holes in 24 hours", f"{sum(row['gaps'] for row in data.counts)}", kinds or "the feed had no hole"
