@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
 from sigmapilot_core.domain.canonical import canonical_json, field_names
-from sigmapilot_core.domain.codec import from_json
+from sigmapilot_core.domain.codec import Known, from_json
 from sigmapilot_core.domain.consensus.expected_value import CalibrationMaps
 from sigmapilot_core.domain.events import Book, Direction
 from sigmapilot_core.domain.frozen import Remembering, quick, remember
@@ -111,9 +111,9 @@ class DecisionInputs(Remembering):
         return canonical_json(self)
 
     @classmethod
-    def from_json(cls, text: str) -> DecisionInputs:
-        """The inputs back from their JSON. Errors: ValueError naming the field."""
-        return from_json(cls, text, "inputs")
+    def from_json(cls, text: str, known: Known | None = None) -> DecisionInputs:
+        """The inputs back from their JSON, sharing what is known. Errors: ValueError naming the field."""
+        return from_json(cls, text, "inputs", known)
 
 
 def at_or_after(now_ms: int, stamp_ms: int) -> int:
