@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sigmapilot_core.domain.consensus.gates import GateResult
 
 
+TOLD_FROM_ROWS = 1_000
+
+
 def replay(
     decision_id: Annotated[UUID | None, typer.Argument(help="The id that /decisions shows.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Play this folder of a journal through the agents.")] = None,
@@ -117,7 +120,7 @@ def verify(mode: ModeOption = None) -> None:
 
     settings = settings_of_running(mode)
     try:
-        found = audited(settings.database_url.get_secret_value())
+        found = audited(settings.database_url.get_secret_value(), _tell_walked)
     except DBAPIError as error:
         raise unanswered(str(settings.mode), error.orig) from error
     for log in dict.fromkeys(item.log for item in found):
@@ -127,6 +130,12 @@ def verify(mode: ModeOption = None) -> None:
         typer.echo(f"{item.name}: {item.damage}")
     typer.echo("nothing was changed, removed or put in" if not damaged else f"damaged: {len(damaged)}")
     raise typer.Exit(EXIT_FAILED if damaged else 0)
+
+
+def _tell_walked(item: Audited) -> None:
+    """How far it is, on stderr; small logs need no telling."""
+    if item.n_rows >= TOLD_FROM_ROWS:
+        typer.echo(f"{item.name}: {item.n_rows} rows walked", err=True)
 
 
 def _summary(log: str, chains: list[Audited]) -> str:

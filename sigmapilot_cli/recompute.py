@@ -43,8 +43,14 @@ def replay_all(url: str, since: str | None, until: str | None) -> None:
 
     begin, end = period_of(since, until)
     started = time.monotonic()
+
+    def told(sofar: Recomputed) -> None:
+        rate = sofar.decisions / (time.monotonic() - started)
+        # on stderr: what is said at the end stays alone on stdout
+        typer.echo(f"{sofar.decisions} decisions made again, {sofar.differing} differ, {rate:.0f}/s", err=True)
+
     with state_of(url) as connection:
-        found = recomputed(connection, begin, end)
+        found = recomputed(connection, begin, end, told)
     _tell(found, time.monotonic() - started)
     raise typer.Exit(EXIT_FAILED if found.differing else 0)
 

@@ -35,7 +35,8 @@ from sigmapilot_core.domain.consensus.outcome import Outcome
 from sigmapilot_core.domain.consensus.record import Decision, columns_of
 from sigmapilot_core.domain.snapshot import settings_from_json
 
-_IN_BATCHES = {"yield_per": 500}
+_IN_BATCHES = {"yield_per": 100}
+"""A busy decision and its inputs are 100 kB each."""
 
 
 class NotReplayableError(RuntimeError):
@@ -89,15 +90,25 @@ def _stored(connection: sa.Connection, decision_id: str) -> sa.Row[Any]:
     return row
 
 
-def audited(url: str) -> list[Audited]:
-    """Every chain of both logs, as of one instant: what is written meanwhile does not disturb."""
+def audited(url: str, told: Callable[[Audited], None] | None = None) -> list[Audited]:
+    """Every chain of both logs, as of one instant: what is written meanwhile does not disturb. `told` hears of each."""
+    found = []
     with state_of(url) as connection:
-        return audit(connection)
+        for item in _all(connection):
+            found.append(item)
+            if told is not None:
+                told(item)
+    return found
 
 
 def audit(connection: sa.Connection) -> list[Audited]:
     """The same on a connection that sees one state of the database."""
-    return [*_chains(connection), *beside.audited(connection)]
+    return list(_all(connection))
+
+
+def _all(connection: sa.Connection) -> Iterator[Audited]:
+    yield from _chains(connection)
+    yield from beside.audited(connection)
 
 
 def _chains(connection: sa.Connection) -> Iterator[Audited]:

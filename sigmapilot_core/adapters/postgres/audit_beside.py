@@ -19,7 +19,7 @@ from sigmapilot_core.domain.canonical import sha256_of, sha256_of_text
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.consensus.record import Decision
 
-_IN_BATCHES = {"yield_per": 500}
+_IN_BATCHES = {"yield_per": 100}
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,7 +316,7 @@ def read_chain(connection: sa.Connection, log: str, number: int) -> Generator[ch
         .where(table.c.chain == number)
         .order_by(table.c.seq)
     )
-    with connection.execute(query, execution_options={"yield_per": 2000}) as rows:
+    with connection.execute(query, execution_options={"yield_per": 500}) as rows:
         for row in rows:
             yield chain.ChainRow(str(row.id), row.chain, row.seq, row.prev_hash, row.row_hash, row.record)
 
