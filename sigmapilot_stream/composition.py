@@ -29,7 +29,7 @@ from sigmapilot_core.adapters.hyperliquid.shared_window import SharedWindow, bud
 from sigmapilot_core.adapters.journal.writer import JournalWriter
 from sigmapilot_core.adapters.metrics import Metrics, add_process_metrics
 from sigmapilot_core.adapters.postgres import execution_store
-from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.engine import BUSY_S, create_engine
 from sigmapilot_core.adapters.postgres.migrate import claim_mode
 from sigmapilot_core.adapters.settings import Settings
 from sigmapilot_core.domain.execution.desk import PaperDesk
@@ -88,7 +88,7 @@ async def outside(settings: Settings) -> Outside:
     info = Info(RestParams(settings.venue.api), limiter)
     return Outside(
         settings=settings,
-        database=create_engine(settings.database_url.get_secret_value()),
+        database=create_engine(settings.database_url.get_secret_value(), trusted_s=BUSY_S),
         registry=registry,
         metrics=metrics,
         clock=clock,

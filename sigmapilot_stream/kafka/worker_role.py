@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from sigmapilot_core.adapters.clock import SystemClock
 from sigmapilot_core.adapters.metrics import Metrics, add_process_metrics
-from sigmapilot_core.adapters.postgres.engine import create_engine
+from sigmapilot_core.adapters.postgres.engine import BUSY_S, create_engine
 from sigmapilot_core.adapters.postgres.migrate import require_mode
 from sigmapilot_core.adapters.settings import Settings
 from sigmapilot_core.domain.engine.share import shares
@@ -46,7 +46,7 @@ class WorkerRole:
         self.registry = CollectorRegistry()
         add_process_metrics(self.registry, "hl_stream")
         metrics, clock = Metrics(self.registry), SystemClock()
-        self._database = create_engine(settings.database_url.get_secret_value())
+        self._database = create_engine(settings.database_url.get_secret_value(), trusted_s=BUSY_S)
         self._port = port
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._producer = links.producer(url, name)

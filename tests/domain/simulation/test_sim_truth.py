@@ -32,7 +32,7 @@ def public_values(source: WorldSource) -> Iterable[tuple[str, object]]:
     arguments = {
         "coin": "BTC", "user": user, "start_ms": now_ms - DAY_MS, "end_ms": now_ms, "to_ms": now_ms + 1_000,
         "interval_ms": HOUR_MS, "depth": 5, "limit": 5, "as_of_ms": now_ms, "at_ms": now_ms + 60_000, "kind": "info",
-        "direction": 1, "sigmas": 1.0,
+        "direction": 1, "sigmas": 1.0, "after_ms": now_ms,
     }  # fmt: skip
     for name in sorted(name for name in dir(source) if not name.startswith("_")):
         value = getattr(source, name)
@@ -83,7 +83,7 @@ def test_a_source_has_no_public_attribute_beyond_the_port_and_the_inputs() -> No
 
     port = {name for name in dir(VenueSource) if not name.startswith("_")}
     public = {name for name in dir(WorldSource) if not name.startswith("_")}
-    assert public - port == {"inputs", "mark_ready", "inject_event"}
+    assert public - port == {"inputs", "mark_ready", "inject_event", "led_coin"}
     with pytest.raises(AttributeError):
         WorldSource(World(small_settings())).truth = 1  # type: ignore[attr-defined]
 
