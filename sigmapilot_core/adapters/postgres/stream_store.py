@@ -212,7 +212,10 @@ def store_tracked(connection: sa.Connection, users: Sequence[str], since_ms: int
     connection.execute(
         table.update().where(table.c.is_active, table.c.address != sa.all_(listed)).values(is_active=False)
     )
-    rows = [{"address": user, "tracked_since_ms": since_ms, "primed_at_ms": None, "is_active": True} for user in users]
+    rows = [
+        {"address": user, "tracked_since_ms": since_ms, "primed_at_ms": None, "is_active": True}
+        for user in sorted(users)  # in one order everywhere: no two partitions wait for each other
+    ]
     send_dicts(connection, table, rows, "skip")
     connection.execute(
         table.update().where(~table.c.is_active, table.c.address == sa.any_(listed)).values(is_active=True)
@@ -220,12 +223,19 @@ def store_tracked(connection: sa.Connection, users: Sequence[str], since_ms: int
 
 
 def mark_primed(connection: sa.Connection, users: Mapping[str, int]) -> None:
-    """When each account's positions were last asked from the venue."""
+    """When each account's positions were last asked from the venue.
+
+    Every partition tells of every account, each at its own pace: rows are locked in the order of addresses, so that no
+    two wait for each other, and the newest instant stays.
+    """
     if users:
         raw_of(connection).execute(
-            "UPDATE tracked_traders SET primed_at_ms = asked.at_ms"
-            "  FROM unnest(%s::text[], %s::bigint[]) AS asked (address, at_ms)"
-            " WHERE tracked_traders.address = asked.address",
+            "WITH asked AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS asked (address, at_ms)),"
+            " held AS (SELECT t.address FROM tracked_traders t JOIN asked ON asked.address = t.address"
+            "  WHERE t.primed_at_ms IS NULL OR t.primed_at_ms < asked.at_ms ORDER BY t.address FOR UPDATE OF t)"
+            " UPDATE tracked_traders SET primed_at_ms = asked.at_ms FROM asked JOIN held USING (address)"
+            " WHERE tracked_traders.address = asked.address"
+            "  AND (tracked_traders.primed_at_ms IS NULL OR tracked_traders.primed_at_ms < asked.at_ms)",
             [array_of(users), list(users.values())],
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import stream_store
-from sigmapilot_core.adapters.postgres.schema.stream import dead_records, feed_gaps, stream_status, trades
+from sigmapilot_core.adapters.postgres.schema.stream import (
+    dead_records,
+    feed_gaps,
+    stream_status,
+    tracked_traders,
+    trades,
+)
 from sigmapilot_core.adapters.postgres.stream_store import AppliedFill
 from sigmapilot_core.domain.engine.outputs import EpisodeClosed, EpisodeOpened, FillStored
 from tests.domain.engine.engine_builders import POOL, T0, World
@@ -92,6 +100,27 @@ def test_who_is_followed_again_keeps_the_first_day(connection: sa.Connection) ->
     stream_store.store_tracked(connection, [ALICE, BOB], 3_000)
     query = "SELECT address, tracked_since_ms, is_active FROM tracked_traders ORDER BY address"
     assert connection.execute(sa.text(query)).all() == [(ALICE, 1_000, True), (BOB, 1_000, True)]
+
+
+def test_partitions_that_tell_of_the_same_accounts_in_any_order_do_not_wait_for_each_other(
+    store_engine: sa.Engine,
+) -> None:
+    users = [f"0x{number:040x}" for number in range(200)]
+    with store_engine.begin() as connection:
+        stream_store.store_tracked(connection, users, 0)
+
+    def tell(seed: int) -> None:
+        order = random.Random(seed)
+        for at_ms in range(1, 41):
+            with store_engine.begin() as connection:
+                stream_store.mark_primed(connection, dict.fromkeys(order.sample(users, len(users)), at_ms))
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(tell, range(4)))  # a deadlock would be raised here
+    with store_engine.begin() as connection:
+        told = stream_store.read_primed(connection)
+        connection.execute(sa.delete(tracked_traders))
+    assert told == dict.fromkeys(users, 40)  # the newest stays, whoever told last
 
 
 def gap(number: int, coin: str = "", user: str | None = None) -> dict[str, Any]:
