@@ -64,7 +64,10 @@ async def until_noticed(
         await live.play(1_500)
         monkeypatch.setattr(silence, "SILENT_S", 2.0)
         monkeypatch.setattr(run, "DRAIN_S", 0.1)
-        monkeypatch.setattr(live.stream.decide if agent == "decide" else live.stream.executor, "handle", never)
+        if agent == "decide":
+            monkeypatch.setattr(live.stream.decide, "_take", never)
+        else:
+            monkeypatch.setattr(live.stream.executor, "handle", never)
         await live.emulator.advance(live.emulator.parts().venue.now_ms + 1_000)
         await asyncio.wait([live.task], timeout=20)
 
