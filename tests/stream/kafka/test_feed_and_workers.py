@@ -17,6 +17,8 @@ from sigmapilot_core.adapters.emulator.service import Emulator
 from sigmapilot_core.adapters.settings import Settings, load_settings
 from sigmapilot_stream.kafka.feed_role import FeedRole
 from sigmapilot_stream.kafka.worker_role import WorkerRole
+from sigmapilot_stream.services import canary, silence
+from sigmapilot_stream.services.silence import SilentAgentError
 from tests.domain.engine.engine_builders import POOL, T0
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -123,3 +125,44 @@ async def test_votes_become_a_signal_a_paper_fill_and_an_outcome(tmp_path: Path,
             await until("the second entry is made", lambda: len(rows(pg_url, ENTRIES)) == 2, PATIENCE_S)
     assert [row.symbol for row in rows(pg_url, ENTRIES)] == ["BTC", "ETH"]
     assert {row.partition for row in rows(pg_url, "SELECT partition FROM stream_partitions")} == {"0-of-2", "1-of-2"}
+
+
+async def never(_: object) -> None:
+    """An agent that was given work and does nothing any more."""
+    await asyncio.Event().wait()
+
+
+async def test_a_canary_passes_every_partition_and_a_worker_that_is_silently_dead_is_noticed_and_ends_itself(
+    tmp_path: Path, pg_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canary, "EVERY_S", 0.5)
+    publish(pg_url)
+    async with venue() as (emulator, url):
+        given = settings(tmp_path, pg_url, url, broker_url)
+        with pytest.raises(SilentAgentError, match=r"the agent 'decide \d-of-2'"):
+            await silenced(given, emulator, monkeypatch)
+
+
+async def silenced(given: Settings, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence the agents of one worker; first the feed misses its canaries, then it ends."""
+    async with system(given, emulator) as live:
+        found = live.feed.canary
+        came = lambda: all(passed.number for passed in found.passed.values())  # noqa: E731
+        await until("a canary passed both", lambda: came() or live.has_ended(), PATIENCE_S)
+        live.still_runs()
+        assert sorted(found.passed) == ["0-of-2", "1-of-2"]
+        await until("what waits is told", lambda: set(live.feed.health.inputs_lag) == set(found.passed), PATIENCE_S)
+        monkeypatch.setattr(canary, "LIMIT_S", 2.0)
+        monkeypatch.setattr(silence, "SILENT_S", 8.0)
+        worker = live.workers[0]
+        monkeypatch.setattr(worker.seats, "handle", never)
+        lost = lambda: [text for text in live.feed.missing() if "let no canary through" in text]  # noqa: E731
+        await until("the feed misses it", lambda: lost() or live.has_ended(), PATIENCE_S)
+        live.still_runs()
+        assert max(worker.lags.messages.values()) > 0
+        lag = [
+            value for one in worker.registry.collect() if one.name == "sigmapilot_consumer_lag" for value in one.samples
+        ]
+        assert max(sample.value for sample in lag) > 0
+        await until("the worker ends itself", live.has_ended, PATIENCE_S)
+        live.still_runs()
