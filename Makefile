@@ -54,7 +54,8 @@ realdata: setup
 browser: setup
 	$(BIN)/pytest -m browser --timeout 300
 
-# a real broker from Maven's artifacts; FILLS and KILLS say how much flows and how often a worker is killed meanwhile
+# a real broker from Maven's artifacts; FILLS and KILLS say how much flows, and how often workers, and in a run of its own
+# workers, feed and Postgres, are killed meanwhile
 kafka: setup
 	$(BIN)/pytest -m kafka --timeout 600 --kafka-fills $(FILLS) --kafka-kills $(KILLS)
 

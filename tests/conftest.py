@@ -66,10 +66,10 @@ def pg_empty_url(pg_server: EmbeddedServer) -> Iterator[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--soak-minutes N`: half an hour by default, minutes in continuous integration. `--kafka-fills`, `--kafka-kills`:
-    what flows through the broker, and how often a worker is killed meanwhile; `make kafka-full` is the full length.
+    what flows through the broker, and how often a process is killed meanwhile; `make kafka-full` is the full length.
     """
     parser.addoption("--kafka-fills", type=int, default=24_000, help="fills that flow through the broker")
-    parser.addoption("--kafka-kills", type=int, default=4, help="workers killed while they flow")
+    parser.addoption("--kafka-kills", type=int, default=4, help="processes killed while they flow")
     parser.addoption("--kills", type=int, default=6, help="how often the kill test kills")
     parser.addoption("--kill-fills", type=int, default=20_000, help="fills of the kill test")
     parser.addoption("--soak-minutes", type=float, default=30.0, help="how long each soak runs")

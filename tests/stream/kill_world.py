@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -24,12 +24,15 @@ import psutil
 import psycopg
 
 from sigmapilot_core.adapters.child_process import die_with_parent
+from sigmapilot_core.adapters.clock import FeedClock
+from sigmapilot_core.adapters.emulator.config import EmulatorConfig, LimitConfig, StreamConfig
 from sigmapilot_core.adapters.emulator.scripted_source import Script, ScriptedSource
-from sigmapilot_core.adapters.emulator.server import RunningEmulator
+from sigmapilot_core.adapters.emulator.server import RunningEmulator, in_thread
 from sigmapilot_core.adapters.emulator.service import Emulator
 from sigmapilot_core.adapters.emulator.trade_bars import trade_bars
 from sigmapilot_core.adapters.journal.files import JournalFile, journal_files
 from sigmapilot_core.adapters.journal.records import MAGIC, read_record
+from sigmapilot_core.adapters.postgres.databases import ensure_database, prepare_database
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.events import Bar, Trade
 from sigmapilot_core.domain.snapshot import ModelSnapshot
@@ -38,6 +41,7 @@ from sigmapilot_core.domain.venue import AssetContext, AssetSpec
 from tests.domain.engine.engine_builders import T0, figures, snapshot, trader
 
 MODE = "recording:kills"
+SEED = 20_251_027
 STEP_MS, DELAY_MS = 500, 50
 TRADES_A_STEP = 240
 COINS = {"BTC": 50_000, "ETH": 2_500, "SOL": 150, "XRP": 2, "DOGE": 1, "LINK": 15}
@@ -46,6 +50,13 @@ OTHERS = tuple(trader(n) for n in range(100, 300))
 DEADLINE_S = 60.0
 CONTEXT_MS = 1_000
 """How often figures of a coin are sent; books come with every step."""
+
+CONFIG = EmulatorConfig(
+    stepped=True,
+    limits=LimitConfig(enabled=False),
+    # what a step brings of one coin fits into the replay after a subscribe: whatever a kill costs can be had again
+    stream=StreamConfig(trade_replay=4 * TRADES_A_STEP, queue_frames=100_000, idle_s=3_600, consumer_timeout_s=60),
+)
 
 T = TypeVar("T")
 
@@ -127,6 +138,32 @@ class KillSource(ScriptedSource):
         return trade_bars(iter(held[begin:]), interval_ms, start_ms, end_ms)
 
 
+def stepped_venue(trades: list[Trade]) -> AbstractContextManager[RunningEmulator]:
+    """A venue in a thread that plays the trades step by step."""
+
+    def build() -> Emulator:
+        return Emulator(CONFIG, FeedClock(T0), seconds=lambda: 0.0)
+
+    return in_thread(build, lambda emulator: emulator.open(KillSource(trades)))
+
+
+def database(server: EmbeddedServer, name: str, mode: str = MODE) -> str:
+    """A fresh database, prepared; its URL."""
+    url = server.paths.url(name, driver="psycopg")
+    ensure_database(url)
+    prepare_database(url, mode)
+    return url
+
+
+def moments(kills: int, steps: int, kinds: Sequence[str]) -> dict[int, str]:
+    """Which step is disturbed, and by whom: all kinds in turn, the places random."""
+    rng = random.Random(SEED)
+    places = sorted(rng.sample(range(2, steps - 1), kills))
+    chosen = [kinds[n % len(kinds)] for n in range(kills)]
+    rng.shuffle(chosen)
+    return dict(zip(places, chosen, strict=True))
+
+
 def until(what: str, ask: Callable[[], T], seconds: float = DEADLINE_S) -> T:
     """The first true answer; fails with what was waited for."""
     deadline = time.monotonic() + seconds
@@ -157,25 +194,30 @@ class Killed:
 class StreamProcess:
     """`python -m sigmapilot_stream` over an emulated venue, started again as its supervisor would."""
 
-    def __init__(self, home: Path, url: str, venue_url: str) -> None:
+    def __init__(self, home: Path, url: str, venue_url: str, settings: Mapping[str, str] | None = None) -> None:
         self.home, self.url = home, url
         self.log = home / "stream.log"
         self.ports = free_port_base()
         self._venue = venue_url
+        self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
         home.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
         """Start it; its words go to the log."""
+        self._process = self.started(self.log)
+
+    def started(self, said: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        """A process of the stream, with its words in a log."""
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.home), "SIGMAPILOT_HOME": str(self.home),
             "SIGMAPILOT_MODE": MODE, "SIGMAPILOT_DATABASE_URL": self.url, "SIGMAPILOT_VENUE_API_URL": self._venue,
             "SIGMAPILOT_VENUE_WS_URL": self._venue.replace("http", "ws") + "/ws",
-            "SIGMAPILOT_PORT_BASE": str(self.ports), "SIGMAPILOT_LOG_LEVEL": "warning",
+            "SIGMAPILOT_PORT_BASE": str(self.ports), "SIGMAPILOT_LOG_LEVEL": "warning", **self._settings,
         }  # fmt: skip
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "sigmapilot_stream"], env=environment, stdout=log, stderr=log,
+        with said.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "sigmapilot_stream", *arguments], env=environment, stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent(),
             )  # fmt: skip
 
@@ -216,13 +258,13 @@ class StreamProcess:
 
     @property
     def journal(self) -> Path:
-        """Where it journals what it receives."""
-        return self.home / "recording_kills" / "journal" / "0"
+        """Where it journals what it receives, a folder a partition."""
+        return self.home / "recording_kills" / "journal"
 
     @property
     def journal_bytes(self) -> int:
         """How much it has journalled: progress that can be seen from outside."""
-        return sum(p.stat().st_size for p in self.journal.glob("*.journal"))
+        return sum(p.stat().st_size for p in self.journal.glob("*/*.journal"))
 
     def said(self, text: str) -> int:
         """How often a text stands in its log."""
@@ -236,9 +278,10 @@ def query(url: str, text: str) -> list[tuple[Any, ...]]:
 
 
 def progress_of(url: str) -> int:
-    """The last committed input."""
-    found = query(url, "SELECT seq FROM stream_progress")
-    return int(found[0][0]) if found else -1
+    """The last committed input; of several partitions the sum of theirs."""
+    # what the executor has done is noted there as well
+    ((inputs,),) = query(url, "SELECT sum(seq + 1) FROM stream_progress WHERE partition NOT LIKE 'exec%'")
+    return int(inputs or 0) - 1
 
 
 class Journalled:
@@ -250,8 +293,7 @@ class Journalled:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file: JournalFile | None = None
-        self._offset = 0
+        self._at: dict[Path, tuple[JournalFile, int]] = {}
         self._at_ms = 0
         self._found: set[tuple[str, str]] = set()
 
@@ -259,27 +301,33 @@ class Journalled:
         """Whether these frames, each a channel and a coin, were journalled as received at an instant."""
         if at_ms != self._at_ms:
             self._at_ms, self._found = at_ms, set()
-        for file in journal_files(self._folder):
-            if self._file is None or file.first_seq > self._file.first_seq:
-                self._file, self._offset = file, len(MAGIC)
-            if file.first_seq == self._file.first_seq:
-                self._read(file)
+        for partition in self._folder.glob("*"):
+            for file in journal_files(partition):
+                known, offset = self._at.get(partition, (None, 0))
+                if known is None or file.first_seq > known.first_seq:
+                    offset = len(MAGIC)
+                if known is None or file.first_seq >= known.first_seq:
+                    self._at[partition] = (file, self._read(file, offset))
         return last <= self._found
 
-    def _read(self, file: JournalFile) -> None:
+    def _read(self, file: JournalFile, offset: int) -> int:
+        """Read on from an offset; gives where the whole records end."""
         with file.open() as stream:
-            stream.seek(self._offset)
+            stream.seek(offset)
             while (found := read_record(stream)) is not None:
                 record, length = found
-                self._offset += length
+                offset += length
                 if record.received_ms == self._at_ms and record.kind in ("live", "history"):
                     frame = orjson.loads(record.payload)
                     if isinstance(frame["data"], dict) and "coin" in frame["data"]:
                         self._found.add((frame["channel"], frame["data"]["coin"]))
+        return offset
 
 
 class Ordeal:
     """One run of the script, killed at seeded moments or left alone."""
+
+    READY_S = DEADLINE_S
 
     def __init__(self, stream: StreamProcess, server: EmbeddedServer, venue: RunningEmulator, seed: int) -> None:
         self.stream, self.server, self.venue = stream, server, venue
@@ -362,7 +410,7 @@ class Ordeal:
         return self.venue.emulator.hub.counts()["subscriptions"] >= self._subscriptions
 
     def _ready(self) -> None:
-        until("it is ready", lambda: self._check_ended() or self.stream.is_ready())
+        until("it is ready", lambda: self._check_ended() or self.stream.is_ready(), self.READY_S)
 
     def _check_ended(self) -> bool:
         """A process that ended by itself is started again, as its supervisor does, and counted."""

@@ -55,5 +55,5 @@ def kafka_fills(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="session")
 def kafka_kills(request: pytest.FixtureRequest) -> int:
-    """How often a worker is killed."""
+    """How often somebody is killed."""
     return int(request.config.getoption("--kafka-kills"))
