@@ -60,15 +60,19 @@ class Demo:
 
     def start(self) -> None:
         """Start it and wait until it says that it is up."""
-        words = [str(_BIN / "sigmapilot"), "up", "--mode", "demo", "--port-base", str(self.base)]
+        self.launch("up", "--mode", "demo")
+        until("`sigmapilot up` says it is up", self._is_up, 240)
+        assert "degraded" not in self._lines()[-1], self.said.read_text()
+
+    def launch(self, *words: str) -> None:
+        """Start a command that stays; what it says goes to a file."""
         with self.said.open("a") as out:
             out.write("---\n")
             out.flush()
             self.process = subprocess.Popen(
-                words, env=self.environment, cwd=self.home, stdout=out, stderr=out, text=True, start_new_session=True
-            )
-        until("`sigmapilot up` says it is up", self._is_up, 240)
-        assert "degraded" not in self._lines()[-1], self.said.read_text()
+                [str(_BIN / "sigmapilot"), *words, "--port-base", str(self.base)],
+                env=self.environment, cwd=self.home, stdout=out, stderr=out, text=True, start_new_session=True,
+            )  # fmt: skip
 
     def _lines(self) -> list[str]:
         return self.said.read_text().split("---\n")[-1].splitlines()
