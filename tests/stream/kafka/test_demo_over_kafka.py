@@ -13,9 +13,9 @@ import pytest
 
 from tests.e2e.running_demo import Demo, free_base, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1_200)]
 
-PATIENCE_S = 300
+PATIENCE_S = 600
 END_S = 60.0
 
 
