@@ -67,6 +67,8 @@ class SharedOrdeal(Ordeal):
         stored = partial(query, self.stream.url, "SELECT count(*) FROM fills")
         until("all fills are stored", lambda: self._check_ended() or stored()[0][0] >= fills, 600)
         until("every signal has its order", lambda: self._check_ended() or self._without_order() == 0, 120)
+        # one that was just started again is told to end when it can end in order
+        until("every worker has its share", lambda: self._check_ended() or self._all_seated(), 120)
         for process in self._workers.values():
             process.terminate()
         codes = [process.wait(DEADLINE_S) for process in self._workers.values()]
@@ -106,6 +108,10 @@ class SharedOrdeal(Ordeal):
                 self.ended_by_themselves += 1
                 self._start_worker(number)
         return super()._check_ended()
+
+    def _all_seated(self) -> bool:
+        owners = {owner for (owner,) in query(self.stream.url, "SELECT report ->> 'owner' FROM stream_partitions")}
+        return {int(owner.rsplit("-", 1)[1]) for owner in owners} == {process.pid for process in self._workers.values()}
 
     def _without_order(self) -> int:
         return int(query(self.stream.url, WITHOUT_ORDER)[0][0])
