@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # full length by hand; continuous integration runs minutes
 SOAK_MINUTES ?= 30
+SOAK_TESTS ?= tests
 FUZZ_FRAMES ?= 1000000
 FILLS ?= 24000
 KILLS ?= 4
@@ -67,7 +68,7 @@ fuzz: setup
 	$(BIN)/pytest -s -m slow --timeout 7200 --fuzz-frames $(FUZZ_FRAMES) tests/stream/test_stream_fuzz.py
 
 soak: setup
-	$(BIN)/pytest -m soak --timeout 7200 --soak-minutes $(SOAK_MINUTES)
+	$(BIN)/pytest -m soak --timeout 7200 --soak-minutes $(SOAK_MINUTES) $(SOAK_TESTS)
 
 # 50 kills of stream, feed and Postgres over 300 000 fills; continuous integration runs a short form
 kill-test: setup
