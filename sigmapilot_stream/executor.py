@@ -57,7 +57,7 @@ class Executor:
         self._publish = publish
         self._metrics = metrics
         self._told_ms = 0
-        self._is_told_unknown = False
+        self._is_told_old = False
         self._equity_ms = 0
         self._news: tuple[int, RiskState, tuple[str, ...]] | None = None
         self._held_told: tuple[str, ...] | None = None
@@ -96,7 +96,10 @@ class Executor:
         if not found and not is_due and intent.kind not in ("enter", "canary"):
             return
         account = self.desk.account(intent.at_ms)
-        self.risk = steps.on_account(self.risk, account, intent.at_ms, self._params.risk)
+        is_known = account.equity_usd is not None
+        if is_known:
+            # until positions taken over have their marks, the account stands as last known and ages as any input does
+            self.risk = steps.on_account(self.risk, account, intent.at_ms, self._params.risk)
         self.risk = steps.on_timer(self.risk, intent.at_ms, self._params.risk)
         self._count(found, intent.at_ms)
         await until_written(lambda: self._write(intent, found, account, before.kill_switch), "paper account")
@@ -104,14 +107,15 @@ class Executor:
             if isinstance(output, OrderReport):
                 await self._publish(_record(intent.account, output))
         if is_due or found or self.risk.kill_switch != before.kill_switch:
-            self._is_told_unknown = account.equity_usd is None
+            self._is_told_old = not is_known
             self._tell(intent.at_ms)
         if intent.kind == "canary":
             self.canaries[intent.source] = int(intent.symbol)
 
     def _has_become_known(self, now_ms: int) -> bool:
-        """Whether the equity, told as unknown, is known: after a start with open positions, once each has its mark."""
-        return self._is_told_unknown and self.desk.account(now_ms).equity_usd is not None
+        """Whether the account, told as last known, is known anew: after a start with open positions, once each has its
+        mark."""
+        return self._is_told_old and self.desk.account(now_ms).equity_usd is not None
 
     def _act(self, intent: IntentRecord) -> list[DeskOutput]:
         match intent.kind:

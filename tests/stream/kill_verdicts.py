@@ -54,7 +54,7 @@ def unexplained(calm: str, killed: str, steps: Iterable[int]) -> list[str]:
         if verdicts(before) != verdicts(after):
             differing += 1
             if not is_explained([before, after], disturbed):
-                found.append(f"{coin} at {at}: {verdicts(before)} became {verdicts(after)}")
+                found.append(f"{coin} at {at}: {told(before)} became {told(after)}")
     sys.stdout.write(f"decisions in force that differ in a gate: {differing}, of these without reason {len(found)}\n")
     return found
 
@@ -71,6 +71,15 @@ def last(log: dict[str, list[tuple[datetime, str]]], coin: str, at: datetime) ->
     rows = log.get(coin, [])
     position = bisect_right(rows, at, key=lambda row: row[0])
     return rows[position - 1][1] if position else None
+
+
+def told(record: str | None) -> str:
+    """The instant of a decision and what each of its gates said."""
+    if record is None:
+        return "no decision"
+    read = json.loads(record)
+    gates = "; ".join(f"{gate['name']} {gate['passed']} ({gate['detail']})" for gate in read["gates"])
+    return f"{read['decided_at_ms']}: {gates}"
 
 
 def verdicts(record: str | None) -> list[tuple[str, bool | None]]:

@@ -17,7 +17,7 @@ from sigmapilot_core.domain.events import Direction
 from sigmapilot_core.domain.execution.desk import DeskState, PaperDesk, TripMoved
 from sigmapilot_core.domain.execution.paper import RoundTrip, Stage, TripSignal
 from sigmapilot_core.domain.params import DAY_MS, Params
-from sigmapilot_core.domain.risk.state import RiskState
+from sigmapilot_core.domain.risk.state import OpenPosition, RiskAccount, RiskState
 from sigmapilot_core.domain.venue import AssetSpec
 from sigmapilot_stream.executor import Executor
 from sigmapilot_stream.records import IntentRecord, ReportRecord
@@ -123,7 +123,8 @@ def test_funding_of_an_open_position_is_written_once_with_the_money(pg_url: str)
     assert (held.cash_usd, held.trips[0].funding_usd) == (Decimal("99999.9"), Decimal("-0.1"))
 
 
-def test_equity_that_is_unknown_after_a_start_is_told_as_soon_as_it_is_known(pg_url: str) -> None:
+def test_after_a_start_the_account_stands_as_last_known_until_every_position_has_its_mark(pg_url: str) -> None:
+    known = RiskAccount(T0 - 2_000, 100_010.0, 25.0, (OpenPosition("BTC", Decimal("0.02"), Decimal(50_500)),))
     signal = TripSignal(
         "00000000-0000-5000-8000-000000000001", "BTC", Direction.LONG, Decimal(50_000), Decimal(1000), 0.02, T0
     )
@@ -132,19 +133,23 @@ def test_equity_that_is_unknown_after_a_start_is_told_as_soon_as_it_is_known(pg_
         entry_notional=Decimal(1000), funded_until_ms=T0,
     )  # fmt: skip
 
-    async def story() -> list[tuple[int, bool]]:
+    async def story() -> list[tuple[int, int, float | None]]:
         executor = _executor(pg_url, FullInputs())
         executor.desk = PaperDesk({"BTC": AssetSpec("BTC", 5, 50)}, 4.5, DeskState(Decimal(100_000), (trip,)))
+        executor.risk = RiskState(account=known)
         told = []
         market = IntentRecord("paper", "market", T0 + 500, "BTC", None, (("49999", "5"),), (("50001", "5"),), "50000")
         later = IntentRecord("paper", "time", T0 + 1_000)
         for intent in (IntentRecord("paper", "time", T0), market, later):
             await executor.handle(intent)
             assert executor._news is not None
-            assert executor._news[1].account is not None
-            told.append((executor._news[0], executor._news[1].account.equity_usd is not None))
+            at_ms, risk, _ = executor._news
+            assert risk.account is not None
+            told.append((at_ms, risk.account.as_of_ms, risk.account.equity_usd))
         executor._database.dispose()
         return told
 
     # the mark of half a second later is told at once; what follows has the pace of always
-    assert asyncio.run(story()) == [(T0, False), (T0 + 500, True), (T0 + 500, True)]
+    assert asyncio.run(story()) == [
+        (T0, T0 - 2_000, 100_010.0), (T0 + 500, T0 + 500, 100_000.0), (T0 + 500, T0 + 500, 100_000.0),
+    ]  # fmt: skip
