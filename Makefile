@@ -82,7 +82,7 @@ audit: setup
 
 # renews the pins; the output names no package index
 lock: setup
-	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \
 		--universal --python-version 3.11 --upgrade --output-file requirements.lock
 
 clean:

@@ -17,6 +17,7 @@ from rich.table import Table
 from sigmapilot_cli.answering import answering
 from sigmapilot_cli.errors import EXIT_CONFIGURATION, CommandError
 from sigmapilot_cli.options import ModeOption, settings_of_running
+from sigmapilot_core.adapters.postgres.instants import midnight, ms_of
 
 if TYPE_CHECKING:
     from sigmapilot_core.adapters.postgres.walk_stored import WalkReport
@@ -134,8 +135,8 @@ def _simulated(seed: int, end: date, days: int, traders: int) -> VenueRecord:
     from sigmapilot_core.domain.simulation.settings import WorldSettings
     from sigmapilot_core.domain.simulation.world import World
 
-    epoch_ms = int(datetime(end.year, end.month, end.day, tzinfo=UTC).timestamp() * 1000)
-    return record_of(World(WorldSettings(seed=seed, epoch_ms=epoch_ms, traders=traders, history_days=days)))
+    settings = WorldSettings(seed=seed, epoch_ms=ms_of(midnight(end)), traders=traders, history_days=days)
+    return record_of(World(settings))
 
 
 def _or_say_why(run: Callable[[], Evaluation]) -> Evaluation:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from sigmapilot_core.adapters.postgres.instants import midnight, ms_of
 from sigmapilot_core.domain.canonical import canonical_json
 from sigmapilot_core.domain.codec import from_json
 from sigmapilot_core.domain.evaluation.bootstrap import Interval
@@ -53,8 +54,8 @@ def asked_worlds(
 
 
 def _asked(seed: int, traders: int, end: date, params: Params) -> SeedTruth:
-    epoch_ms = int(datetime(end.year, end.month, end.day, tzinfo=UTC).timestamp() * 1000)
-    return ask(World(WorldSettings(seed=seed, epoch_ms=epoch_ms, traders=traders, history_days=HISTORY_DAYS)), params)
+    settings = WorldSettings(seed=seed, epoch_ms=ms_of(midnight(end)), traders=traders, history_days=HISTORY_DAYS)
+    return ask(World(settings), params)
 
 
 def _name(seed: int, traders: int, end: date, params: Params) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sigmapilot_cli.errors import EXIT_FAILED, CommandError
+from sigmapilot_core.adapters.postgres.instants import midnight
 
 if TYPE_CHECKING:
     from sigmapilot_core.adapters.postgres.recompute import Recomputed
@@ -19,8 +20,8 @@ def period_of(since: str | None, until: str | None) -> tuple[datetime, datetime]
     first, last = _day("--from", since), _day("--to", until)
     if first is not None and last is not None and last < first:
         raise CommandError(f"--to is {last}; allowed is {first} or later.")
-    begin = datetime.min.replace(tzinfo=UTC) if first is None else _midnight(first)
-    return begin, datetime.max.replace(tzinfo=UTC) if last is None else _midnight(last + timedelta(days=1))
+    begin = datetime.min.replace(tzinfo=UTC) if first is None else midnight(first)
+    return begin, datetime.max.replace(tzinfo=UTC) if last is None else midnight(last + timedelta(days=1))
 
 
 def _day(option: str, text: str | None) -> date | None:
@@ -30,10 +31,6 @@ def _day(option: str, text: str | None) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise CommandError(f"{option} is {text}; allowed is a day such as 2026-03-15.") from None
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def replay_all(url: str, since: str | None, until: str | None) -> None:

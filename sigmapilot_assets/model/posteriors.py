@@ -9,7 +9,8 @@ import numpy as np
 from sigmapilot_assets.metadata import preview_table
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import trader_store
-from sigmapilot_core.adapters.postgres.episode_store import at, read_learnable
+from sigmapilot_core.adapters.postgres.episode_store import read_learnable
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.domain.traders.day import skill_tests
 from sigmapilot_core.domain.traders.learning import LearnableEpisodes, LearningTable, learn_many
 from sigmapilot_core.domain.traders.skill import fdr_qualified

@@ -9,7 +9,7 @@ import dagster as dg
 from sigmapilot_assets.metadata import preview_table
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import market_store
-from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.schema.model import asset_volatility
 from sigmapilot_core.domain.events import Bar
 from sigmapilot_core.domain.market.regime import RegimeEstimate, estimate_regime

@@ -8,6 +8,7 @@ import dagster as dg
 from sigmapilot_assets.metadata import preview_table
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres import market_store
+from sigmapilot_core.adapters.postgres.instants import ms_of
 from sigmapilot_core.domain.events import Bar
 from sigmapilot_core.domain.market.atr import wilder_atr_series
 from sigmapilot_core.domain.params import HOUR_MS, MAJORS, MINUTE_MS, VolatilityParams
@@ -93,7 +94,7 @@ def _fetch_hourly(platform: Platform, venue: VenueReader, coin: str, now: dateti
     with platform.transaction() as connection:
         newest = market_store.newest_hour(connection, coin)
     since = newest or now - HOURLY_HISTORY
-    bars = closed_bars(venue.candles(coin, HOUR_MS, _ms(since), _ms(now)), now)
+    bars = closed_bars(venue.candles(coin, HOUR_MS, ms_of(since), ms_of(now)), now)
     with platform.transaction() as connection:
         return market_store.store_hourly(connection, bars)
 
@@ -104,7 +105,7 @@ def _fetch_minutes(platform: Platform, venue: VenueReader, coin: str, now: datet
         newest = market_store.newest_minute(connection, coin)
     seed = timedelta(minutes=platform.params.volatility.seed_bars)
     since = max(now - MINUTE_HISTORY, newest - seed) if newest else now - MINUTE_HISTORY
-    bars = closed_bars(venue.candles(coin, MINUTE_MS, _ms(since), _ms(now)), now)
+    bars = closed_bars(venue.candles(coin, MINUTE_MS, ms_of(since), ms_of(now)), now)
     with platform.transaction() as connection:
         return market_store.store_minutes(connection, bars, minute_atr(bars, platform.params.volatility))
 
@@ -124,8 +125,4 @@ def minute_atr(bars: Sequence[Bar], params: VolatilityParams) -> list[float | No
 
 
 def closed_bars(bars: Sequence[Bar], now: datetime) -> list[Bar]:
-    return [bar for bar in bars if bar.close_ms <= _ms(now)]
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+    return [bar for bar in bars if bar.close_ms <= ms_of(now)]

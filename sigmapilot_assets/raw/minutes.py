@@ -1,13 +1,14 @@
 """Minutes and funding of past days: what outcomes and costs of past decisions are told from."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.market import closed_bars, liquid_coins, minute_atr
 from sigmapilot_core.adapters.postgres import leaderboard_store, market_store
+from sigmapilot_core.adapters.postgres.instants import midnight, ms_of
 from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS
 from sigmapilot_core.ports import VenueReader, VenueUnavailableError
 
@@ -69,14 +70,14 @@ def _fetch_missing(platform: Platform, venue: VenueReader, coin: str, first: dat
     """(minutes stored, requests made) of one coin: pieces of days that are not whole, until one brings nothing new."""
     now = platform.now()
     with platform.transaction() as connection:
-        held = market_store.minutes_by_day(connection, coin, _midnight(first))
+        held = market_store.minutes_by_day(connection, coin, midnight(first))
     total, asked = 0, 0
     for days in missing_pieces(held, first, now):
         if asked == requests:
             break
         asked += 1
         known = sum(held.get(day, 0) for day in days)
-        found = _fetch_piece(platform, venue, coin, _midnight(days[0]), min(now, _midnight(days[-1]) + timedelta(1)))
+        found = _fetch_piece(platform, venue, coin, midnight(days[0]), min(now, midnight(days[-1]) + timedelta(1)))
         if found <= known:
             break
         total += found - known
@@ -88,8 +89,8 @@ def missing_pieces(held: dict[date, int], first: date, now: datetime) -> Iterato
     piece: list[date] = []
     day = now.date()
     while day >= first:
-        until = min(now - _SETTLES, _midnight(day) + timedelta(days=1))
-        is_whole = held.get(day, 0) >= (until - _midnight(day)) // timedelta(minutes=1)
+        until = min(now - _SETTLES, midnight(day) + timedelta(days=1))
+        is_whole = held.get(day, 0) >= (until - midnight(day)) // timedelta(minutes=1)
         if not is_whole:
             piece.insert(0, day)
         if piece and (is_whole or len(piece) == DAYS_A_REQUEST):
@@ -104,9 +105,9 @@ def _fetch_piece(platform: Platform, venue: VenueReader, coin: str, since: datet
     """Fetch and store the minutes of a piece; returns how many the venue has of it."""
     params = platform.params.volatility
     seeded = since - timedelta(minutes=params.seed_bars)
-    bars = closed_bars(venue.candles(coin, MINUTE_MS, _ms(seeded), _ms(until)), platform.now())
+    bars = closed_bars(venue.candles(coin, MINUTE_MS, ms_of(seeded), ms_of(until)), platform.now())
     atr = minute_atr(bars, params)
-    inside = next((i for i, bar in enumerate(bars) if bar.open_ms >= _ms(since)), len(bars))
+    inside = next((i for i, bar in enumerate(bars) if bar.open_ms >= ms_of(since)), len(bars))
     with platform.transaction() as connection:
         market_store.store_minutes(connection, bars[inside:], atr[inside:])
     return len(bars) - inside
@@ -115,15 +116,7 @@ def _fetch_piece(platform: Platform, venue: VenueReader, coin: str, since: datet
 def _fetch_funding(platform: Platform, venue: VenueReader, coin: str, first: date) -> int:
     with platform.transaction() as connection:
         newest = market_store.newest_funding(connection, coin)
-    since = _midnight(first) if newest is None else newest + timedelta(minutes=30)
-    rates = venue.funding_rates(coin, _ms(since), _ms(platform.now()))
+    since = midnight(first) if newest is None else newest + timedelta(minutes=30)
+    rates = venue.funding_rates(coin, ms_of(since), ms_of(platform.now()))
     with platform.transaction() as connection:
         return market_store.store_funding(connection, rates)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sigmapilot_core.adapters.postgres import history_store
-from sigmapilot_core.adapters.postgres.history_store import TraderFacts
+from sigmapilot_core.adapters.postgres.history_store import MAX_FILLS, TraderFacts
 from sigmapilot_core.domain.events import Fill, Verdict
 from sigmapilot_core.domain.params import DAY_MS, FilterParams
 from sigmapilot_core.domain.traders import filters
@@ -14,7 +14,6 @@ from sigmapilot_core.domain.venue import LeaderboardRow
 from sigmapilot_core.ports import VenueReader, VenueUnavailableError
 
 HISTORY_DAYS = 60
-MAX_FILLS = 10_000
 ASK_AGAIN_AFTER = timedelta(hours=24)
 _FILLS, _SUB_ACCOUNTS = "fills", "subAccounts"
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
 from sigmapilot_core.adapters.postgres.history_store import TraderFacts, at
+from sigmapilot_core.adapters.postgres.instants import ms_of
 from sigmapilot_core.domain.events import Fill, Verdict
 from sigmapilot_core.domain.params import DAY_MS, FilterParams
 from sigmapilot_core.domain.traders import filters
@@ -34,7 +35,7 @@ class Past:
     @property
     def known_since_ms(self) -> int:
         """The moment of the first question."""
-        return _ms(_asked(self.days[0]))
+        return ms_of(_asked(self.days[0]))
 
 
 def after(past: Past, evaluated_until: datetime | None) -> Past | None:
@@ -62,7 +63,7 @@ def answers_of(
     times = [fill.time_ms for fill in fills]
     answers = []
     for asked in map(_asked, past.days):
-        until_ms = _ms(asked)
+        until_ms = ms_of(asked)
         window = slice(bisect.bisect_left(times, until_ms - history_days * DAY_MS), bisect.bisect_left(times, until_ms))
         seen = fills[window]
         facts = filters.facts_of(seen, has_sub_accounts)
@@ -88,7 +89,3 @@ def backdated(past: Past, fills: Sequence[Fill]) -> list[Fill]:
 
 def _asked(day: date) -> datetime:
     return datetime.combine(day, ASKED_AT, UTC)
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 import sqlalchemy as sa
 
@@ -20,14 +22,31 @@ def run(
 
 def run_python_assets(platform: Platform, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """Everything but the dbt models."""
-    definitions = build({"platform": platform})
     selection = dg.AssetSelection.all() - dg.AssetSelection.groups("report", "stream") - jobs.PAST_DAYS
+    return run_selection(platform, instance, selection)
+
+
+def run_selection(
+    platform: Platform, instance: dg.DagsterInstance, selection: dg.AssetSelection, config: dict[str, Any] | None = None
+) -> dg.ExecuteInProcessResult:
+    """Some assets of the graph, as one job."""
+    definitions = build({"platform": platform})
     job = dg.Definitions(
         assets=definitions.assets,
-        jobs=[dg.define_asset_job("python_assets", selection, executor_def=dg.in_process_executor)],
+        jobs=[dg.define_asset_job("some", selection, executor_def=dg.in_process_executor)],
         resources=definitions.resources,
-    ).resolve_job_def("python_assets")
-    return job.execute_in_process(instance=instance)
+    ).resolve_job_def("some")
+    return job.execute_in_process(instance=instance, run_config=config)
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    """Checks that were evaluated, by name; of several with one name whether all passed."""
+    passed: dict[str, bool] = {}
+    for event in result.all_events:
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            passed[check.check_name] = passed.get(check.check_name, True) and check.passed
+    return passed
 
 
 def rows(platform: Platform, table: sa.Table) -> list[dict[str, object]]:

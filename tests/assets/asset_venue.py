@@ -69,8 +69,18 @@ def row(user: str, pnl: float = 50_000.0, value: float = 500_000.0) -> Leaderboa
     return LeaderboardRow(user, value, dict.fromkeys(("day", "week", "month", "allTime"), window))
 
 
+class Open:
+    """Is opened like the reader over HTTP, and has nothing to close."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 @dataclass
-class FakeVenue:
+class FakeVenue(Open):
     """`ports.VenueReader` and `ports.LeaderboardSource` over lists."""
 
     histories: dict[str, list[Fill]]
@@ -81,12 +91,6 @@ class FakeVenue:
     is_down: bool = False
     is_mute: bool = False
     asked: list[str] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     @property
     def name(self) -> str:

@@ -9,13 +9,12 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from sigmapilot_assets.definitions import build
 from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.clock import FeedClock
 from sigmapilot_core.adapters.postgres import queries_pool
 from sigmapilot_core.domain.params import DAY_MS
 
-from .asset_runs import run_python_assets
+from .asset_runs import checks_of, run_python_assets, run_selection
 from .asset_venue import NOW_MS, FakeVenue, address, row
 from .test_past_days import TODAY, later, past_day
 
@@ -32,18 +31,9 @@ def test_each_day_tells_composition_turnover_and_the_dead(
     run_python_assets(tomorrow, instance)
     past_day(replace(platform, clock=FeedClock(NOW_MS + 2 * DAY_MS)), instance, TODAY + timedelta(days=1))
     chosen = dg.AssetSelection.assets("report_mart_pool_days").upstream() & dg.AssetSelection.groups("report")
-    definitions = build({"platform": platform})
-    job = dg.Definitions(
-        assets=definitions.assets,
-        jobs=[dg.define_asset_job("report", chosen, executor_def=dg.in_process_executor)],
-        resources=definitions.resources,
-    ).resolve_job_def("report")
-    result = job.execute_in_process(instance=instance)
-    found = [e.asset_check_evaluation_data for e in result.all_events if e.event_type_value == "ASSET_CHECK_EVALUATION"]
-    assert {"one_row_a_day_and_draw", "the_reasons_of_a_pool_add_up", "the_dead_stay_dead"} <= {
-        check.check_name for check in found
-    }
-    assert [check.check_name for check in found if not check.passed] == []
+    found = checks_of(run_selection(platform, instance, chosen))
+    assert {"one_row_a_day_and_draw", "the_reasons_of_a_pool_add_up", "the_dead_stay_dead"} <= found.keys()
+    assert [name for name, passed in found.items() if not passed] == []
     with platform.engine.connect() as connection:
         days = {(day["as_of_date"], day["chain"]): day for day in queries_pool.pool_days(connection)}
         assert connection.execute(sa.text("SELECT count(*) FROM report_marts.mart_pool_days")).scalar_one() == 4

@@ -9,9 +9,10 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from sigmapilot_assets.definitions import build
 from sigmapilot_assets.platform import Platform
 from tests.ui.science_rows import MEANS, fill_science
+
+from .asset_runs import checks_of, run_selection
 
 MARTS = ("calibration_scores", "calibration_curve", "walk_forward", "gate_worth", "input_drift")
 
@@ -22,15 +23,7 @@ def report(platform: Platform, instance: dg.DagsterInstance) -> dict[str, bool]:
     chosen = (marts.upstream() & dg.AssetSelection.groups("report")) - dg.AssetSelection.assets(
         "report_science__walk_forward", "report_science__gates"
     )
-    definitions = build({"platform": platform})
-    job = dg.Definitions(
-        assets=definitions.assets,
-        jobs=[dg.define_asset_job("marts", chosen, executor_def=dg.in_process_executor)],
-        resources=definitions.resources,
-    ).resolve_job_def("marts")
-    result = job.execute_in_process(instance=instance)
-    found = (e.asset_check_evaluation_data for e in result.all_events if e.event_type_value == "ASSET_CHECK_EVALUATION")
-    return {check.check_name: check.passed for check in found}
+    return checks_of(run_selection(platform, instance, chosen))
 
 
 def rows(platform: Platform, query: str) -> list[tuple[Any, ...]]:

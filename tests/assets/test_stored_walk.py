@@ -14,7 +14,6 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from sigmapilot_assets.definitions import build
 from sigmapilot_assets.platform import Platform
 from sigmapilot_assets.raw.minutes import missing_pieces
 from sigmapilot_core.adapters.clock import FeedClock
@@ -35,8 +34,8 @@ from sigmapilot_core.domain.simulation.world import World
 from sigmapilot_core.domain.traders import filters
 from sigmapilot_core.domain.traders.filters import TraderFacts
 
+from .asset_runs import run, run_selection
 from .asset_venue import address, row
-from .test_graph_runs import run
 from .world_venue import WorldVenue
 
 END_MS = 20_370 * DAY_MS
@@ -58,13 +57,7 @@ def platform_of_world(pg_url: str, world: World, tmp_path: Path) -> Iterator[Pla
 
 
 def materialise(platform: Platform, instance: dg.DagsterInstance, names: list[str], config: Any = None) -> None:
-    definitions = build({"platform": platform})
-    job = dg.Definitions(
-        assets=definitions.assets,
-        jobs=[dg.define_asset_job("some", dg.AssetSelection.assets(*names), executor_def=dg.in_process_executor)],
-        resources=definitions.resources,
-    ).resolve_job_def("some")
-    assert job.execute_in_process(instance=instance, run_config=config).success
+    assert run_selection(platform, instance, dg.AssetSelection.assets(*names), config).success
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from sigmapilot_core.domain.events import Bar, Fill
 from sigmapilot_core.domain.simulation.source import WorldSource
@@ -12,9 +11,11 @@ from sigmapilot_core.domain.simulation.world import World
 from sigmapilot_core.domain.venue import FundingRate
 from sigmapilot_core.ports import LeaderboardDownload, SubAccounts, UniverseEntry
 
+from .asset_venue import Open
+
 
 @dataclass
-class WorldVenue:
+class WorldVenue(Open):
     """`ports.VenueReader` and `ports.LeaderboardSource` over a world that stands still."""
 
     world: World
@@ -23,12 +24,6 @@ class WorldVenue:
     @classmethod
     def of(cls, world: World) -> WorldVenue:
         return cls(world, WorldSource(world))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     @property
     def name(self) -> str:

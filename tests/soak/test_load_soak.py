@@ -7,12 +7,9 @@ Ten minutes by `--soak-minutes 10`; a minute in continuous integration.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -29,7 +26,6 @@ from sigmapilot_core.adapters.emulator.config import EmulatorConfig, LimitConfig
 from sigmapilot_core.adapters.emulator.server import in_thread
 from sigmapilot_core.adapters.emulator.service import Emulator
 from sigmapilot_core.adapters.postgres.databases import ensure_database, prepare_database
-from sigmapilot_core.adapters.postgres.paths import ServerPaths
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from tests.domain.engine.engine_builders import T0
 
@@ -48,16 +44,6 @@ MAX_WAITING = 64 * 200 + 10_000
 """Batches of the channel with their inputs, and the frames of the feed: the most that may wait."""
 
 
-@pytest.fixture
-def server() -> Iterator[EmbeddedServer]:
-    root = Path(tempfile.mkdtemp(prefix="sp-load-pg-", dir="/tmp"))
-    found = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"))
-    found.start()
-    yield found
-    found.stop()
-    shutil.rmtree(root)
-
-
 def gauge(stream: StreamProcess, name: str) -> float:
     """A metric as the stream exports it; 0 where it is not known yet."""
     text = httpx.get(f"http://127.0.0.1:{stream.ports + 20}/metrics", timeout=30, trust_env=False).text
@@ -66,11 +52,11 @@ def gauge(stream: StreamProcess, name: str) -> float:
 
 
 def test_ten_times_the_peak_and_an_overload(
-    tmp_path: Path, server: EmbeddedServer, pytestconfig: pytest.Config
+    tmp_path: Path, mortal_server: EmbeddedServer, pytestconfig: pytest.Config
 ) -> None:
     minutes = min(10.0, pytestconfig.getoption("--soak-minutes"))
     steps = int(minutes * 60 * STEPS_PER_S)
-    url = server.paths.url("load", driver="psycopg")
+    url = mortal_server.paths.url("load", driver="psycopg")
     ensure_database(url)
     prepare_database(url, MODE)
     publish(url, model())
@@ -97,7 +83,7 @@ def test_ten_times_the_peak_and_an_overload(
             pace = (time.monotonic() - began) * STEPS_PER_S / steps
 
             # decisions stand still: the database is stopped in its tracks, the venue goes on
-            database = psutil.Process(server._process.pid)  # type: ignore[union-attr]
+            database = psutil.Process(mortal_server._process.pid)  # type: ignore[union-attr]
             stopped = [*database.children(recursive=True), database]
             for process in stopped:
                 os.kill(process.pid, signal.SIGSTOP)

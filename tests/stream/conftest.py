@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.paths import ServerPaths
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 
 
@@ -34,14 +30,3 @@ def connection(effects_engine: sa.Engine) -> Iterator[sa.Connection]:
     with effects_engine.connect() as found, found.begin() as transaction:
         yield found
         transaction.rollback()
-
-
-@pytest.fixture
-def mortal_server() -> Iterator[EmbeddedServer]:
-    """A durable server of its own: it is going to be killed."""
-    root = Path(tempfile.mkdtemp(prefix="sp-kill-pg-", dir="/tmp"))
-    found = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"))
-    found.start()
-    yield found
-    found.stop()
-    shutil.rmtree(root)

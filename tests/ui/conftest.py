@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from api_client import client_of
+from fastapi.testclient import TestClient
 from seed_rows import fill
 
 from sigmapilot_core.adapters.postgres.databases import drop_database, ensure_database
@@ -37,6 +39,18 @@ def filled(filled_url: str) -> Iterator[sa.Engine]:
     engine = create_engine(filled_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def full(filled: sa.Engine) -> Iterator[TestClient]:
+    """The API over the filled database."""
+    yield from client_of(filled)
+
+
+@pytest.fixture(scope="module")
+def empty(blank: sa.Engine) -> Iterator[TestClient]:
+    """The API over the empty database."""
+    yield from client_of(blank)
 
 
 @pytest.fixture(scope="session")

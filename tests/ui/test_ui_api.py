@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from seed_rows import GATES, NOW, POOL_SIZE, RISK_REJECTS, SIGNALS, SKIPS, address, decision_id
 
-from sigmapilot_core.adapters.dagster_graphql import DagsterGraphql
-from sigmapilot_ui.api.app import create_app
-from sigmapilot_ui.api.context import ApiConfig
-
-NOWHERE = DagsterGraphql("http://127.0.0.1:9", timeout_s=0.5)  # the discard port: nothing listens there
 GETS = (
     "/alpha-pool",
     "/alpha-pool/addresses",
@@ -57,21 +50,6 @@ GETS = (
     "/snapshots/summary",
     "/subscriptions/status",
 )
-
-
-def client_of(engine: sa.Engine, mode: str = "demo") -> Iterator[TestClient]:
-    with TestClient(create_app(engine, ApiConfig(mode=mode), NOWHERE), base_url="http://localhost:4104") as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def full(filled: sa.Engine) -> Iterator[TestClient]:
-    yield from client_of(filled)
-
-
-@pytest.fixture(scope="module")
-def empty(blank: sa.Engine) -> Iterator[TestClient]:
-    yield from client_of(blank)
 
 
 def get(client: TestClient, path: str) -> Any:

@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from api_client import NOWHERE
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 from seed_rows import MODE, NOW, fill
-from test_ui_api import GETS, NOWHERE
+from test_ui_api import GETS
 
 from sigmapilot_core.adapters.metrics import Metrics, describe
 from sigmapilot_core.adapters.postgres.engine import create_engine

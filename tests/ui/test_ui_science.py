@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from science_rows import MEANS, walk_report
-from test_ui_api import client_of
 from test_ui_page import opened, text_of
 
 from sigmapilot_core.adapters.postgres import queries_science
 from sigmapilot_core.adapters.postgres.queries import reading
 from sigmapilot_ui.status_page.panels import ablation, calibration, reported, truth, walked
-
-
-@pytest.fixture(scope="module")
-def full(filled: sa.Engine) -> Iterator[TestClient]:
-    yield from client_of(filled)
-
-
-@pytest.fixture(scope="module")
-def empty(blank: sa.Engine) -> Iterator[TestClient]:
-    yield from client_of(blank)
 
 
 def test_each_report_says_when_it_was_computed_whether_that_is_fresh_and_what_it_rests_on(full: TestClient) -> None:
@@ -60,7 +48,7 @@ def test_the_section_shows_every_report_with_its_freshness(filled: sa.Engine) ->
         assert heading in text
     assert "✓ fresh" in text
     assert "✗ older than 26 h" in text
-    assert "histories of 3 of 160 traders are not complete; no leaderboard in force on 1 day; 100 % of" in text
+    assert "the history of 3 of 160 traders is not complete; no leaderboard was in force on 1 day" in text
     assert "87.0 %" in text
     assert "12 are gone and counted: copied, all of them make +0.08 R, who is left +0.11 R" in text
     assert "1 of 2" in text, "one input of two known ones drifts"

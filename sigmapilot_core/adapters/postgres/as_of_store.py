@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres import episode_store, history_store, leaderboard_store, trader_store
+from sigmapilot_core.adapters.postgres.instants import midnight, ms_of
 from sigmapilot_core.adapters.postgres.schema.model import alpha_pool_addresses, pool_selections, trader_snapshots
 from sigmapilot_core.domain.params import DAY_MS, Params
 from sigmapilot_core.domain.snapshot import part_to_json, settings_from_json
@@ -29,7 +30,7 @@ class NothingKnownError(LookupError):
 
 def end_of(day: date) -> datetime:
     """The instant a whole day is evaluated at: its end, 00:00 UTC of the next."""
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
+    return midnight(day + timedelta(days=1))
 
 
 def read_knowledge(
@@ -44,7 +45,7 @@ def read_knowledge(
     if board is None:
         raise NothingKnownError(f"no leaderboard had been stored by {as_of:%Y-%m-%d %H:%M} UTC")
     day, rows = board
-    as_of_ms = _ms(as_of)
+    as_of_ms = ms_of(as_of)
     settled_ms = as_of_ms - STREAM_SETTLES_MS
     facts = history_store.read_facts(connection, as_of)
     return Knowledge(
@@ -71,7 +72,7 @@ def _last_fills(
     params: Params,
 ) -> dict[str, int]:
     """The newest fill known of each trader: of the fetched history, which ages, or heard live since."""
-    found = {address: _ms(known.last_fill_at) for address, known in facts.items() if known.last_fill_at}
+    found = {address: ms_of(known.last_fill_at) for address, known in facts.items() if known.last_fill_at}
     since_ms = as_of_ms - round(params.skill.censor_days * DAY_MS)
     for address, newest in trader_store.last_live_fills(connection, since_ms, settled_ms).items():
         found[address] = max(newest, found.get(address, 0))
@@ -269,7 +270,3 @@ def _unequal(name: str, stored: Mapping[str, Any], made: Mapping[str, Any]) -> I
     for key, value in made.items():
         if stored[key] != value:
             yield f"{name}: {key} is {stored[key]!r} and made again {value!r}"
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -17,7 +17,7 @@ from sigmapilot_core.adapters.postgres import audit_beside as beside
 from sigmapilot_core.adapters.postgres.audit_beside import Audited
 from sigmapilot_core.adapters.postgres.decision_store import DECISIONS, OUTCOMES, verify_chain
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.schema.model import model_snapshots
 from sigmapilot_core.adapters.postgres.schema.stream import (
     chain_anchors,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from psycopg import Cursor
 
 from sigmapilot_core.adapters.postgres.bulk import array_of, raw_of, send_dicts
-from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.partitions import ensure_between
 from sigmapilot_core.adapters.postgres.schema.stream import (
     chain_anchors,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.bulk import write_dicts
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.schema.model import history_episodes
 from sigmapilot_core.domain.traders.episode import Episode, OpenEpisode
 from sigmapilot_core.domain.traders.learning import LearnableEpisodes
@@ -159,11 +159,6 @@ def _columns(rows: Sequence[Any]) -> LearnableEpisodes:
         np.array(columns[5], dtype=np.float64),
         np.array(columns[6], dtype=np.float64),
     )
-
-
-def at(ms: int) -> datetime:
-    """Milliseconds since the epoch as an aware datetime."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _float(value: Any) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.schema.stream import (
     consensus_signals,
     execution_config,

@@ -14,6 +14,8 @@ from sigmapilot_core.adapters.postgres.partitions import ensure_holding
 from sigmapilot_core.adapters.postgres.schema.model import history_fills, trader_facts
 from sigmapilot_core.domain.events import Fill, Source
 
+MAX_FILLS = 10_000
+"""So many fills of one account are asked for: of one with as many the older ones are not known."""
 _FILL_COLUMNS = (
     "address",
     "time_ms",

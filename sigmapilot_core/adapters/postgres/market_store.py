@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.bulk import write_dicts, write_rows
-from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.partitions import ensure_between
 from sigmapilot_core.adapters.postgres.schema.model import (
     asset_costs,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from sigmapilot_core.adapters.postgres.bulk import raw_of
+from sigmapilot_core.adapters.postgres.instants import ms_of
 
 _DAY_MS = 86_400_000
 
@@ -70,7 +71,7 @@ def ensure_months(connection: sa.Connection, months: Iterable[datetime]) -> None
     for name in missing:
         item, start = wanted[name]
         end = next_month(start)
-        low, high = (_ms(start), _ms(end)) if item.by_ms else (start.isoformat(), end.isoformat())
+        low, high = (ms_of(start), ms_of(end)) if item.by_ms else (start.isoformat(), end.isoformat())
         statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
             sql.Identifier(name), sql.Identifier(item.table), sql.Literal(low), sql.Literal(high)
         )
@@ -108,10 +109,6 @@ def ensure_holding(connection: sa.Connection, instants_ms: Iterable[int]) -> Non
     lead to hundreds of partitions between."""
     days = {ms // _DAY_MS for ms in instants_ms}
     ensure_months(connection, sorted({month_of(_at(day * _DAY_MS)) for day in days}))
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
 
 
 def _at(ms: int) -> datetime:

@@ -98,8 +98,3 @@ def feed_now(connection: sa.Connection) -> datetime:
 def ago(connection: sa.Connection, **span: float) -> datetime:
     """An instant before the feed's now: `ago(connection, hours=4)`."""
     return feed_now(connection) - timedelta(**span)
-
-
-def to_ms(at: datetime) -> int:
-    """Milliseconds since the epoch."""
-    return int(at.timestamp() * 1000)

@@ -7,7 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sigmapilot_core.adapters.postgres.completeness_store import COUNTS, tally_since
-from sigmapilot_core.adapters.postgres.queries import Row, feed_now, first, number, one, rows, scalar, to_ms
+from sigmapilot_core.adapters.postgres.instants import ms_of
+from sigmapilot_core.adapters.postgres.queries import Row, feed_now, first, number, one, rows, scalar
 from sigmapilot_core.adapters.postgres.schema.completeness import completeness_cells, completeness_samples
 from sigmapilot_core.adapters.postgres.schema.model import model_snapshots
 from sigmapilot_core.adapters.postgres.schema.stream import (
@@ -47,7 +48,7 @@ def stream_inputs(connection: sa.Connection) -> dict[str, Row]:
     In the order of `_ORDER`, others behind them. The heartbeat's age is by the database's
     clock, since it says that the process lives; the others' ages are by the feed's clock.
     """
-    now_ms = to_ms(feed_now(connection))
+    now_ms = ms_of(feed_now(connection))
     since_written = sa.func.extract("epoch", sa.func.now() - stream_status.c.updated_at).label("written_s")
     found = rows(connection, sa.select(stream_status, since_written).order_by(stream_status.c.key))
     found.sort(key=lambda row: (_ORDER.index(row["key"]) if row["key"] in _ORDER else len(_ORDER), row["key"]))
@@ -81,7 +82,7 @@ def gap_counts(connection: sa.Connection, since: datetime) -> list[Row]:
             sa.func.count().filter(c.reconciled_at.is_(None)).label("unreconciled"),
             sa.func.max(c.to_ms).label("last_to_ms"),
         )
-        .where(c.to_ms >= to_ms(since))
+        .where(c.to_ms >= ms_of(since))
         .group_by(c.kind)
         .order_by(c.kind)
     )
@@ -114,7 +115,7 @@ def completeness(connection: sa.Connection, least_share: float | None = None) ->
     now = feed_now(connection)
     c = completeness_samples.c
     newest = first(connection, sa.select(completeness_samples).order_by(c.id.desc()).limit(1))
-    tally = tally_since(connection, to_ms(now) - 86_400_000)
+    tally = tally_since(connection, ms_of(now) - 86_400_000)
     share = tally.share_present
     reached = None if share is None or least_share is None else share >= least_share
     verdict = "unknown" if share is None else None if reached is None else "pass" if reached else "fail"
@@ -125,7 +126,7 @@ def completeness(connection: sa.Connection, least_share: float | None = None) ->
         "compared": tally.compared,
         **{name: getattr(tally, name) for name in COUNTS},
         "sampled_to_ms": None if newest is None else newest["to_ms"],
-        "age_s": None if newest is None else max(0.0, (to_ms(now) - newest["to_ms"]) / 1000),
+        "age_s": None if newest is None else max(0.0, (ms_of(now) - newest["to_ms"]) / 1000),
         "traders": None if newest is None else len(newest["addresses"]),
         "population": None if newest is None else newest["population"],
         "unanswered": None if newest is None else newest["unanswered"],
@@ -139,7 +140,7 @@ def completeness_cells_of_day(connection: sa.Connection, limit: int = 50) -> lis
     lost = sa.func.sum(c.missing_known + c.missing_silent + c.wrong)
     statement = (
         sa.select(c.coin, c.hour_ms, *sums)
-        .where(c.hour_ms >= to_ms(feed_now(connection)) - 86_400_000)
+        .where(c.hour_ms >= ms_of(feed_now(connection)) - 86_400_000)
         .group_by(c.coin, c.hour_ms)
         .order_by(lost.desc(), c.hour_ms.desc(), c.coin)
         .limit(limit)

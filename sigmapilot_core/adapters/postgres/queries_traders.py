@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from sigmapilot_core.adapters.postgres.queries import Row, first, number, one, rows, scalar, to_ms
+from sigmapilot_core.adapters.postgres.instants import ms_of
+from sigmapilot_core.adapters.postgres.queries import Row, first, number, one, rows, scalar
 from sigmapilot_core.adapters.postgres.schema.model import (
     addresses,
     alpha_pool_addresses,
@@ -304,7 +305,7 @@ def recent_fills(
 
 def count_fills(connection: sa.Connection, since: datetime) -> int:
     """Fills of followed traders since an instant of exchange time."""
-    return scalar(connection, sa.select(sa.func.count()).select_from(fills).where(fills.c.time_ms >= to_ms(since)))
+    return scalar(connection, sa.select(sa.func.count()).select_from(fills).where(fills.c.time_ms >= ms_of(since)))
 
 
 def tracked_counts(connection: sa.Connection) -> Row:

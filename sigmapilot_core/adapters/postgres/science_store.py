@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.schema.model import marks_1m, science_reports
 from sigmapilot_core.adapters.postgres.schema.stream import decision_logs, ticket_outcomes
 from sigmapilot_core.domain.codec import from_json

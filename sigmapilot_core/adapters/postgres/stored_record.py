@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sigmapilot_core.adapters.postgres import history_store, leaderboard_store, market_store, science_store
 from sigmapilot_core.adapters.postgres.as_of_store import STREAM_SETTLES_MS
-from sigmapilot_core.adapters.postgres.episode_store import at
+from sigmapilot_core.adapters.postgres.instants import at, midnight, ms_of
 from sigmapilot_core.adapters.postgres.schema.model import (
     leaderboard_snapshots,
     leaderboard_superseded,
@@ -37,8 +37,6 @@ from sigmapilot_core.domain.traders.filters import TraderFacts
 from sigmapilot_core.domain.venue import LeaderboardRow
 
 Connect = Callable[[], AbstractContextManager[sa.Connection]]
-MAX_FETCHED_FILLS = 10_000
-"""Of a trader with as many fills the venue did not answer with the older ones."""
 _CHUNK = 50_000
 
 
@@ -62,7 +60,8 @@ class Missing:
         if self.traders:
             found.append(f"the history of {self.traders} of {self.of_traders} traders is not complete")
         if self.days_without_board:
-            found.append(f"no leaderboard was in force on {self.days_without_board} days")
+            days = "1 day" if self.days_without_board == 1 else f"{self.days_without_board} days"
+            found.append(f"no leaderboard was in force on {days}")
         if self.minutes_stored < _ENOUGH_MINUTES:
             found.append(f"{self.minutes_stored:.0%} of the minutes of its coins are stored")
         return "; ".join(found) or None
@@ -106,7 +105,7 @@ def read_learner(connect: Connect, first: date, last: date, params: Params) -> S
 
     `connect` opens a connection for each leaderboard that is asked for later: there are as many as days.
     """
-    start_ms, end_ms = _midnight_ms(first), _midnight_ms(last)
+    start_ms, end_ms = ms_of(midnight(first)), ms_of(midnight(last))
     with connect() as connection:
         universe = market_store.read_universe(connection)
         with_candles = set(market_store.coins_with_candles(connection))
@@ -260,7 +259,7 @@ def _funding(
     coin_at = {coin: i for i, coin in enumerate(coins)}
     for coin, hour, rate in market_store.read_funding(connection, at(first), at(end_ms)):
         if coin in coin_at:
-            rates[(_ms(hour) - first) // HOUR_MS, coin_at[coin]] = rate
+            rates[(ms_of(hour) - first) // HOUR_MS, coin_at[coin]] = rate
     return times, rates
 
 
@@ -271,7 +270,7 @@ def _boards(connect: Connect, max_age_s: float) -> Callable[[int], Sequence[Lead
     def board(at_ms: int) -> Sequence[LeaderboardRow] | None:
         with connect() as connection:
             found = leaderboard_store.read_known(connection, at(at_ms))
-        if found is None or at_ms - _midnight_ms(found[0]) > max_age_s * 1000:
+        if found is None or at_ms - ms_of(midnight(found[0])) > max_age_s * 1000:
             return None
         return found[1]
 
@@ -289,7 +288,7 @@ def _answers(
     for row in connection.execute(sa.select(table).where(table.c.asked_at <= until).order_by(table.c.asked_at)):
         user = user_at.get(row.address)
         if user is not None:
-            asked[user].append(_ms(row.asked_at))
+            asked[user].append(ms_of(row.asked_at))
             facts[user].append(TraderFacts(row.orders_per_day, row.has_sub_accounts, row.has_major_fill))
 
     def newest(user: int, as_of_ms: int) -> TraderFacts | None:
@@ -316,7 +315,6 @@ def _missing(connection: sa.Connection, learner: Learner, first: date, last: dat
     ).scalars()
     wanted = set(passed)
     facts = history_store.read_facts(connection)
-    majors = _minutes_stored(record)
     days = range((last - first).days)
     boards = {day for (day,) in connection.execute(sa.select(c.as_of_date).where(c.as_of_date < last).distinct())}
     stale = round(params.freshness.leaderboard_s // 86_400)
@@ -326,7 +324,7 @@ def _missing(connection: sa.Connection, learner: Learner, first: date, last: dat
         days_without_board=sum(
             not any(first + timedelta(days=n - back) in boards for back in range(1, stale + 1)) for n in days
         ),
-        minutes_stored=majors,
+        minutes_stored=_minutes_stored(record),
     )
 
 
@@ -335,18 +333,10 @@ def _is_whole(facts: history_store.TraderFacts | None, max_orders_per_day: float
     if facts is None or facts.error is not None:
         return False
     is_frequent = facts.orders_per_day is not None and facts.orders_per_day > max_orders_per_day
-    return facts.fill_count < MAX_FETCHED_FILLS or is_frequent
+    return facts.fill_count < history_store.MAX_FILLS or is_frequent
 
 
 def _minutes_stored(record: VenueRecord) -> float:
     close = record.minutes.close
     whole = (record.end_ms - record.start_ms) // MINUTE_MS * max(1, len(record.coins))
     return float(np.isfinite(close).sum()) / whole
-
-
-def _midnight_ms(day: date) -> int:
-    return _ms(datetime.combine(day, time(), UTC))
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

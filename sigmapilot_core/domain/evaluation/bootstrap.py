@@ -50,12 +50,22 @@ def ratio_interval(
     value = float(tops.sum()) / total
     if n_blocks < 2:
         return Interval(value, None, None, int(top.size), n_blocks)
-    rng = np.random.Generator(np.random.Philox(key=seed))
-    drawn = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=samples)
+    drawn = _drawn(n_blocks, seed, samples)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = (drawn @ tops) / (drawn @ bottoms)
-    low, high = np.nanquantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high), int(top.size), n_blocks)
+    return Interval(value, *_limits(ratios), int(top.size), n_blocks)
+
+
+def _drawn(n_blocks: int, seed: int, samples: int) -> NDArray[np.int64]:
+    """(samples, blocks): how often each block is in each sample."""
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    return rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=samples)
+
+
+def _limits(figures: NDArray[np.float64]) -> tuple[float, float]:
+    """The percentile interval of a figure over the samples in which it is defined."""
+    low, high = np.nanquantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,10 @@ class Sums:
     numerator: ArrayLike
     denominator: ArrayLike
     block: ArrayLike
+
+    def mean(self, seed: int) -> Interval:
+        """The mean with its interval."""
+        return ratio_interval(self.numerator, self.denominator, self.block, seed)
 
 
 def difference_interval(one: Sums, other: Sums, seed: int, samples: int = SAMPLES) -> Interval:
@@ -83,12 +97,10 @@ def difference_interval(one: Sums, other: Sums, seed: int, samples: int = SAMPLE
     value = float(parts[0].sum() / parts[1].sum() - parts[2].sum() / parts[3].sum())
     if blocks.size < 2:
         return Interval(value, None, None, n, blocks.size)
-    rng = np.random.Generator(np.random.Philox(key=seed))
-    drawn = rng.multinomial(blocks.size, np.full(blocks.size, 1 / blocks.size), size=samples)
+    drawn = _drawn(blocks.size, seed, samples)
     with np.errstate(divide="ignore", invalid="ignore"):
         differences = (drawn @ parts[0]) / (drawn @ parts[1]) - (drawn @ parts[2]) / (drawn @ parts[3])
-    low, high = np.nanquantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high), n, blocks.size)
+    return Interval(value, *_limits(differences), n, blocks.size)
 
 
 def mean_interval(values: ArrayLike, block: ArrayLike, seed: int, weights: ArrayLike | None = None) -> Interval:

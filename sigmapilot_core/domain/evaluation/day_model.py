@@ -98,7 +98,7 @@ class Learner:
             return None
         table = self.learning(as_of_ms)
         peaks = self._peaks_until(as_of_ms)
-        dead = self._liquidated(as_of_ms)
+        dead = self.liquidated(as_of_ms)
         candidates, listed = [], []
         for row in rows:
             user = self._index.get(row.address)
@@ -139,10 +139,6 @@ class Learner:
     def posterior(self, table: LearningTable, user: int) -> Posterior:
         """One row of the table."""
         return Posterior(*(float(getattr(table, name)[user]) for name in ("m", "kappa", "alpha", "beta")))
-
-    def liquidated(self, as_of_ms: int) -> frozenset[int]:
-        """Whoever is known to have been liquidated before an instant, by position."""
-        return self._liquidated(as_of_ms)
 
     def facts(self, user: int, as_of_ms: int) -> TraderFacts | None:
         """Order rate, sub-accounts and a major's fill: the stored answer, or from the fills of the last 60 days."""
@@ -219,7 +215,8 @@ class Learner:
         floor = self.params.consensus.min_day_volume_usd
         return self.record.coins[coin] in MAJORS or (volume is not None and volume >= floor)
 
-    def _liquidated(self, as_of_ms: int) -> frozenset[int]:
+    def liquidated(self, as_of_ms: int) -> frozenset[int]:
+        """Whoever is known to have been liquidated before an instant, by position."""
         stop = self.record.rows_until(as_of_ms)
         fills = self.record.fills[:stop]
         is_liquidation = fills["is_liquidation"]

@@ -16,7 +16,6 @@ from sigmapilot_core.domain.evaluation.bootstrap import (
     day_of,
     difference_interval,
     mean_interval,
-    ratio_interval,
 )
 from sigmapilot_core.domain.evaluation.calibration import ProbabilityScore, score_probability
 from sigmapilot_core.domain.evaluation.day_model import Learner
@@ -183,10 +182,10 @@ def _lines(trades: Trades, own: Trades, folds: Sequence[Fold], seed: int) -> lis
         fold = None if index is None else folds[index]
         here, ours = _sums(trades, fold), _sums(own, fold)
         if trades.name == NO_TRADE:
-            lines.append(Line(NO_TRADE, index, Interval(0.0, 0.0, 0.0, 0, 0), 0.0, _mean(ours, seed)))
+            lines.append(Line(NO_TRADE, index, Interval(0.0, 0.0, 0.0, 0, 0), 0.0, ours.mean(seed)))
             continue
         total = float(trades.result_r[_inside(trades, fold)].sum())
-        lines.append(Line(trades.name, index, _mean(here, seed), total, difference_interval(ours, here, seed)))
+        lines.append(Line(trades.name, index, here.mean(seed), total, difference_interval(ours, here, seed)))
     return lines
 
 
@@ -200,10 +199,6 @@ def _sums(trades: Trades, fold: Fold | None) -> Sums:
     rows = _inside(trades, fold)
     weights = trades.weights[rows]
     return Sums(weights * trades.result_r[rows], weights, day_of(trades.decided_ms[rows]))
-
-
-def _mean(sums: Sums, seed: int) -> Interval:
-    return ratio_interval(sums.numerator, sums.denominator, sums.block, seed)
 
 
 def _probability(tested: Sequence[Scored], *, is_raw: bool) -> ProbabilityScore | None:

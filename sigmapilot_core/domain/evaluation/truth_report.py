@@ -40,7 +40,7 @@ class PoolTruth:
     listed traders with skill who are in it; `deciders`: distinct minds over size, a copy being its leader's.
 
     Two stricter readings of precision: `own_skill` leaves copies out, `skilled_minds` counts each mind with skill once,
-    however many of the pool share it.
+    however many of the pool share it. None in worlds stored before they were asked.
     """
 
     day: int
@@ -49,8 +49,8 @@ class PoolTruth:
     precision: float
     recall: float
     deciders: float
-    own_skill: float = 0.0
-    skilled_minds: float = 0.0
+    own_skill: float | None = None
+    skilled_minds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

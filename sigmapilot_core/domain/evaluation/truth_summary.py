@@ -143,7 +143,8 @@ _POOL_FIGURES = ("precision", "recall", "deciders", "own_skill", "skilled_minds"
 
 
 def _each(rows: Iterable[PoolTruth], name: str) -> list[float]:
-    return [float(getattr(row, name)) for row in rows]
+    """A figure of each row; rows that were not asked for it say nothing."""
+    return [float(value) for row in rows if (value := getattr(row, name)) is not None]
 
 
 def _regrets(worlds: Sequence[SeedTruth], seed: int) -> tuple[RegretLine, ...]:

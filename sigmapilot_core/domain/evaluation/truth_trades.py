@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sigmapilot_core.domain.evaluation.ablation import GateWorth
-from sigmapilot_core.domain.evaluation.bootstrap import Interval, Sums, difference_interval, ratio_interval
+from sigmapilot_core.domain.evaluation.bootstrap import Interval, Sums, difference_interval
 from sigmapilot_core.domain.evaluation.summary import CONSENSUS, NO_TRADE, Trades
 
 
@@ -72,11 +72,11 @@ def traded_lines(worlds: Sequence[Sequence[Traded]], seed: int) -> tuple[TradedL
     lines = []
     for name in names:
         if name == NO_TRADE:
-            lines.append(TradedLine(name, Interval(0.0, 0.0, 0.0, 0, 0), _mean(found[CONSENSUS], seed)))
+            lines.append(TradedLine(name, Interval(0.0, 0.0, 0.0, 0, 0), found[CONSENSUS].mean(seed)))
             continue
         n = sum(row.n for world in worlds for row in world if row.strategy == name)
         margin = difference_interval(found[CONSENSUS], found[name], seed)
-        lines.append(TradedLine(name, _counted(_mean(found[name], seed), n), margin))
+        lines.append(TradedLine(name, replace(found[name].mean(seed), n=n), margin))
     return tuple(lines)
 
 
@@ -93,19 +93,10 @@ def gate_lines(
         stopped = _sums(rows)
         n = int(sum(count for _, _, count in rows))
         margin = difference_interval(passed, stopped, seed)
-        lines.append(GateLine(name, _counted(_mean(stopped, seed), n), margin, -sum(r for _, r, _ in rows) or 0.0))
+        lines.append(GateLine(name, replace(stopped.mean(seed), n=n), margin, -sum(r for _, r, _ in rows) or 0.0))
     return tuple(lines)
 
 
 def _sums(rows: Sequence[tuple[int, float, float]]) -> Sums:
     world, top, bottom = np.array(rows, dtype=np.float64).reshape(-1, 3).T
     return Sums(top, bottom, world.astype(np.int64))
-
-
-def _mean(sums: Sums, seed: int) -> Interval:
-    return ratio_interval(sums.numerator, sums.denominator, sums.block, seed)
-
-
-def _counted(interval: Interval, n: int) -> Interval:
-    """`n` trades instead of the sums of worlds."""
-    return Interval(interval.value, interval.low, interval.high, n, interval.blocks)

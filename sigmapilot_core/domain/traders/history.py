@@ -58,7 +58,8 @@ def build_history(
     `until_ms` ends episodes that are overdue by then. Funding at the instant of a fill is applied before it. Errors:
     KeyError for a coin that `sz_decimals` lacks, and those of `ledger.step`.
 
-    Account by account, as accounts do not touch each other; `stepwise_history` is the clear form it is held to.
+    Account by account, as accounts do not touch each other. Tests hold it to the steps of `episodes` taken
+    one after another in order of time.
     """
     current: dict[Key, EpisodeState] = dict(states or {})
     closed: list[tuple[int, Episode]] = []
@@ -73,46 +74,6 @@ def build_history(
         gap_count += gaps
     closed.sort(key=_PLACE)
     episodes = [episode for _, episode in closed]
-    if until_ms is not None:
-        episodes += _expired(current, until_ms, mark_at, params)
-    return History(tuple(episodes), current, gap_count)
-
-
-def stepwise_history(
-    fills: Iterable[Fill],
-    *,
-    sz_decimals: Mapping[str, int],
-    stop_at: StopAt,
-    mark_at: MarkAt | None = None,
-    funding: Iterable[FundingPayment] = (),
-    states: Mapping[Key, EpisodeState] | None = None,
-    assume_flat: bool = False,
-    until_ms: int | None = None,
-    params: EpisodeParams = _DEFAULTS,
-) -> History:
-    """The clear form of `build_history`: one step after another in order of time, a frozen state between them."""
-    current: dict[Key, EpisodeState] = dict(states or {})
-    episodes: list[Episode] = []
-    gap_count = 0
-    for event in _merged(fills, funding):
-        key = (event.user, event.coin)
-        state = current.get(key)
-        if isinstance(event, FundingPayment):
-            if state is not None:
-                current[key], _ = on_funding(state, event)
-            continue
-        if state is None and assume_flat and event.start_position is None:
-            state = EpisodeState(ledger.flat(event.user, event.coin, event.time_ms))
-        current[key], output = on_fill(
-            state,
-            event,
-            sz_decimals=sz_decimals[event.coin],
-            stop_fraction=stop_at(event.coin, event.time_ms),
-            mark_at=mark_at,
-            params=params,
-        )
-        episodes += output.closed
-        gap_count += output.is_gap
     if until_ms is not None:
         episodes += _expired(current, until_ms, mark_at, params)
     return History(tuple(episodes), current, gap_count)
@@ -194,14 +155,6 @@ def _step(state: EpisodeState | None, fill: Fill, lots: int, rules: _Rules) -> t
     return on_fill(
         state, fill, sz_decimals=lots, stop_fraction=stop_fraction, mark_at=rules.mark_at, params=rules.params
     )
-
-
-def _merged(fills: Iterable[Fill], funding: Iterable[FundingPayment]) -> list[Fill | FundingPayment]:
-    payments, ordered = list(funding), ledger.ordered_fills(fills)
-    if not payments:
-        return list(ordered)
-    events: list[Fill | FundingPayment] = [*payments, *ordered]
-    return sorted(events, key=lambda event: event.time_ms)  # stable: funding first within an instant
 
 
 def _expired(

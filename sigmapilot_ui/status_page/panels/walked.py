@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sigmapilot_core.adapters.postgres.queries import Row, number
+from sigmapilot_core.adapters.postgres.stored_record import Missing
 from sigmapilot_ui.status_page import look, words
 from sigmapilot_ui.status_page.panels import reported
 
@@ -41,16 +42,8 @@ def about(content: dict[str, Any]) -> str:
 
 
 def missing(content: dict[str, Any]) -> str | None:
-    """What the walked history lacks, None if nothing."""
-    found = content["missing"]
-    parts = []
-    if found["traders"]:
-        parts.append(f"histories of {found['traders']} of {found['of_traders']} traders are not complete")
-    if found["days_without_board"]:
-        parts.append(f"no leaderboard in force on {words.count(found['days_without_board'], 'day')}")
-    if found["minutes_stored"] < 1:
-        parts.append(f"{words.percent(found['minutes_stored'])} of the minutes are stored")
-    return "; ".join(parts) or None
+    """What the walked history lacks, in the words of the command; None if nothing worth telling."""
+    return Missing(**content["missing"]).sentence()
 
 
 def who_is_gone(survivorship: Row) -> str:

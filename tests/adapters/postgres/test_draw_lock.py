@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from threading import Event
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +22,7 @@ from sigmapilot_core.domain.traders.day import AS_OF_VERSION, Day, evaluate_day
 
 PARAMS = Params()
 PATIENCE_S = 60
+Runs = tuple[Future[Any], Future[Any]]
 
 
 @pytest.fixture
@@ -79,14 +83,21 @@ def counts(engine: sa.Engine) -> tuple[int, int, int]:
         )
 
 
-def test_two_runs_of_the_same_day_store_one_key_and_one_draw(engine: sa.Engine) -> None:
-    evaluated, may_commit = Event(), Event()
+@contextmanager
+def two_runs(engine: sa.Engine, first: Callable[[Event, Event], Any], second: Callable[[], Any]) -> Iterator[Runs]:
+    """The first run has drawn and not committed when the second asks for the lock; then the first may go on."""
+    has_drawn, may_go_on = Event(), Event()
     with ThreadPoolExecutor(2) as runs:
-        first = runs.submit(whole_day, engine, evaluated, may_commit)
-        assert evaluated.wait(PATIENCE_S)
-        second = runs.submit(whole_day, engine)
+        one = runs.submit(first, has_drawn, may_go_on)
+        assert has_drawn.wait(PATIENCE_S)
+        other = runs.submit(second)
         wait_until_one_waits(engine)
-        may_commit.set()
+        may_go_on.set()
+        yield one, other
+
+
+def test_two_runs_of_the_same_day_store_one_key_and_one_draw(engine: sa.Engine) -> None:
+    with two_runs(engine, partial(whole_day, engine), partial(whole_day, engine)) as (first, second):
         made, found = first.result(PATIENCE_S), second.result(PATIENCE_S)
     assert made is not None
     assert found is None, "it finds the day evaluated and leaves it"
@@ -99,21 +110,14 @@ def test_two_runs_of_the_same_day_store_one_key_and_one_draw(engine: sa.Engine) 
 
 
 def test_a_run_that_fails_leaves_the_day_to_the_one_that_waited(engine: sa.Engine) -> None:
-    evaluated, may_fail = Event(), Event()
-
-    def fails() -> None:
+    def fails(evaluated: Event, may_fail: Event) -> None:
         with engine.begin() as connection:
             as_of_store.evaluate_whole_day(connection, day(0), "normal", None, PARAMS)
             evaluated.set()
             assert may_fail.wait(PATIENCE_S)
             raise ConnectionError("killed")
 
-    with ThreadPoolExecutor(2) as runs:
-        first = runs.submit(fails)
-        assert evaluated.wait(PATIENCE_S)
-        second = runs.submit(whole_day, engine)
-        wait_until_one_waits(engine)
-        may_fail.set()
+    with two_runs(engine, fails, partial(whole_day, engine)) as (first, second):
         with pytest.raises(ConnectionError):
             first.result(PATIENCE_S)
         made = second.result(PATIENCE_S)
@@ -122,13 +126,7 @@ def test_a_run_that_fails_leaves_the_day_to_the_one_that_waited(engine: sa.Engin
 
 
 def test_two_live_draws_at_once_take_versions_and_keys_of_their_own(engine: sa.Engine) -> None:
-    has_version, may_commit = Event(), Event()
-    with ThreadPoolExecutor(2) as runs:
-        first = runs.submit(live, engine, has_version, may_commit)
-        assert has_version.wait(PATIENCE_S)
-        second = runs.submit(live, engine)
-        wait_until_one_waits(engine)
-        may_commit.set()
+    with two_runs(engine, partial(live, engine), partial(live, engine)) as (first, second):
         drawn = [run.result(PATIENCE_S).selection for run in (first, second)]
     assert [one.version for one in drawn] == [1, 2]
     assert len({one.key_hex for one in drawn}) == 2

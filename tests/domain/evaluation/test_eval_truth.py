@@ -68,6 +68,14 @@ def test_goals_are_judged_on_all_worlds_together() -> None:
     assert copied.measured == "0.075 x (0.0075 against 0.1000)"
 
 
+def test_a_world_that_was_not_asked_for_a_figure_says_nothing_of_it() -> None:
+    older = seed_truth(1, 0.9, 0.4, 2, 0.5)
+    older = replace(older, pools=tuple(replace(row, own_skill=None, skilled_minds=None) for row in older.pools))
+    alone, both = report_of([older]), report_of([older, seed_truth(2, 0.7, 0.3, 4, 0.46)])
+    assert alone.pools[0].own_skill.value is None
+    assert (both.pools[0].own_skill.value, both.pools[0].own_skill.n) == (0.7, 1)
+
+
 def test_what_was_traded_and_stopped_is_put_together_over_worlds() -> None:
     first = replace(
         seed_truth(1, 0.9, 0.4, 2, 0.5),

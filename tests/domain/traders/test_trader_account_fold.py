@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stepwise_history import stepwise_history
 from trader_builders import ALICE, T0, dec, fill, script
 
 from sigmapilot_core.domain.events import Fill, Source
@@ -15,7 +16,7 @@ from sigmapilot_core.domain.params import HOUR_MS, EpisodeParams
 from sigmapilot_core.domain.traders import ledger
 from sigmapilot_core.domain.traders.account_fold import AccountFold
 from sigmapilot_core.domain.traders.episodes import EpisodeState, on_fill
-from sigmapilot_core.domain.traders.history import build_history, stepwise_history
+from sigmapilot_core.domain.traders.history import build_history
 from sigmapilot_core.domain.venue import FundingPayment
 
 _PARAMS = EpisodeParams()
@@ -78,7 +79,7 @@ def told(events: list[Fill | FundingPayment], **options: Any) -> tuple[str, str]
         "mark_at": lambda coin, _ms: dec(101) if coin == "BTC" else None,
         "funding": paid,
     } | options
-    return repr(build_history(fills, **given_)), repr(stepwise_history(fills, **given_))
+    return repr(build_history(fills, **given_)), repr(stepwise_history(fills, given_))
 
 
 @settings(max_examples=40, deadline=None)
