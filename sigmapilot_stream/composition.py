@@ -24,7 +24,7 @@ from sigmapilot_core.adapters.hyperliquid.feed import Feed, FeedParams
 from sigmapilot_core.adapters.hyperliquid.limiter import Limiter, LimiterParams, Priority
 from sigmapilot_core.adapters.hyperliquid.liveness import LivenessParams
 from sigmapilot_core.adapters.hyperliquid.pacing import LoopPace, Pace
-from sigmapilot_core.adapters.hyperliquid.rest import Info, RestParams
+from sigmapilot_core.adapters.hyperliquid.rest import Info, RestParams, trusted
 from sigmapilot_core.adapters.hyperliquid.shared_window import SharedWindow, budget_params, budget_path
 from sigmapilot_core.adapters.journal.writer import JournalWriter
 from sigmapilot_core.adapters.metrics import Metrics, add_process_metrics
@@ -130,11 +130,16 @@ async def _assets(info: Info, clock: Clock) -> dict[str, AssetSpec]:
 
 
 async def _emulator_status(settings: Settings) -> dict[str, Any]:
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-        answer = await client.get(f"{settings.venue.api}/emulator/status")
+    async with _emulator(settings) as client:
+        answer = await client.get("/emulator/status")
         answer.raise_for_status()
         status: dict[str, Any] = answer.json()
         return status
+
+
+def _emulator(settings: Settings) -> httpx.AsyncClient:
+    url = settings.venue.api
+    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=10, verify=trusted(url))
 
 
 async def report_ready(settings: Settings) -> bool:
@@ -144,9 +149,9 @@ async def report_ready(settings: Settings) -> bool:
         return True
     token = settings.api_token
     headers = {} if token is None else {"Authorization": f"Bearer {token.get_secret_value()}"}
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with _emulator(settings) as client:
         try:
-            answer = await client.post(f"{settings.venue.api}/emulator/ready", json={}, headers=headers)
+            answer = await client.post("/emulator/ready", json={}, headers=headers)
             answer.raise_for_status()
         except httpx.HTTPError as error:
             log.warning("the emulator was not told that the stream is ready", reason=str(error))

@@ -23,6 +23,7 @@ from sigmapilot_stream.course import Course
 from sigmapilot_stream.decode import STARTED
 from sigmapilot_stream.inputs import Inputs
 from sigmapilot_stream.observe import Observer
+from sigmapilot_stream.readied import ready_to_decide
 from sigmapilot_stream.records import IntentRecord
 from sigmapilot_stream.restore import Before, resume, uncommitted
 from sigmapilot_stream.services.announce import Announcer
@@ -227,6 +228,7 @@ class Stream:
             self.executor.tell(),
             self.switches.run(),
             self._watch_end(),
+            ready_to_decide(),
         ]
         await run_together(parts, stop, self._failure)
 

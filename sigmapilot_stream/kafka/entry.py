@@ -7,11 +7,18 @@ import os
 import signal
 import socket
 
+from aiokafka.errors import KafkaError
+
 from sigmapilot_core.adapters.settings import Settings
 from sigmapilot_core.adapters.settings_values import MAX_WORKERS
 from sigmapilot_stream.composition import outside
 from sigmapilot_stream.kafka.feed_role import FeedRole
+from sigmapilot_stream.kafka.links import WrongTopicError
+from sigmapilot_stream.kafka.seat import HoleError
 from sigmapilot_stream.kafka.worker_role import WorkerRole
+
+ENDS: tuple[type[Exception], ...] = (WrongTopicError, HoleError, KafkaError)
+"""What a process ends with that is told in one sentence, beside what it can end with without a broker."""
 
 LOOPBACK = "127.0.0.1"
 

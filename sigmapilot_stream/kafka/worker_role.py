@@ -25,6 +25,7 @@ from sigmapilot_stream.kafka.reports import Reports
 from sigmapilot_stream.kafka.seat import CHECKPOINT_EVERY_S, Place
 from sigmapilot_stream.kafka.seats import Delivery, Seats
 from sigmapilot_stream.observe import Observer
+from sigmapilot_stream.readied import ready_to_decide
 from sigmapilot_stream.services.silence import Counted, SilenceWatch
 from sigmapilot_stream.together import run_together
 
@@ -81,7 +82,9 @@ class WorkerRole:
                 await links.declare(self._url, len(self._channels))
                 await self._producer.start()
                 await self._consumer.start()
-                services = (self.seats.run(), self.lags.run(), self.reports.run(), self.silence.run())
+                services = (
+                    self.seats.run(), self.lags.run(), self.reports.run(), self.silence.run(), ready_to_decide(),
+                )  # fmt: skip
                 await run_together(services, stop, self._failure)
                 await self.seats.leave()
         finally:

@@ -7,6 +7,7 @@ themselves are in `calls.py` and `histories.py`, shared by the asynchronous and 
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -47,6 +48,7 @@ class RestParams:
             "limits": httpx.Limits(max_connections=20, keepalive_expiry=self.keepalive_s),
             "trust_env": not is_loopback(self.base_url),
             "headers": {"Content-Type": "application/json"},
+            "verify": trusted(self.base_url),
         }
 
     def retries(self) -> dict[str, Any]:
@@ -59,6 +61,12 @@ class RestParams:
             "wait_max": self.wait_max_s,
             "wait_jitter": self.wait_jitter_s,
         }
+
+
+def trusted(url: str) -> ssl.SSLContext | bool:
+    """Whose certificates a client of a URL accepts: those of the known authorities, or, where the URL is not TLS, none,
+    since reading them takes longer than everything that a start asks over it."""
+    return urlsplit(url).scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def is_loopback(url: str) -> bool:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from sigmapilot_core.domain.frozen import quick
 from sigmapilot_core.domain.params import DAY_MS, EpisodeParams, PosteriorParams
@@ -159,6 +158,9 @@ def predictive(posterior: Posterior, limit: float = _R_CLAMP) -> Predictive:
     With z = (x - m)/scale the partial expectation of z f(z) is -(nu + z^2)/(nu - 1) f(z); the mass beyond the limit
     counts as the limit. Errors: ValueError for alpha <= 0.5, where the t has no mean.
     """
+    # a sixth of what the stream imports: it starts without, and has it by the time of its first decision
+    from scipy import special
+
     nu, m = 2 * posterior.alpha, posterior.m
     if nu <= 1:
         raise ValueError(f"alpha must exceed 0.5 for a predictive mean, got {posterior.alpha}")
@@ -180,6 +182,8 @@ def predictive_arrays(
     m: ArrayLike, kappa: ArrayLike, alpha: ArrayLike, beta: ArrayLike, limit: float = _R_CLAMP
 ) -> tuple[Floats, Floats, Floats]:
     """(p_win, mean_win, mean_loss) of many traders; arrays of one shape, the formulas of `predictive`."""
+    from scipy import special  # see `predictive`
+
     m, kappa, alpha, beta = (np.asarray(x, dtype=np.float64) for x in (m, kappa, alpha, beta))
     if not (alpha > 0.5).all():
         raise ValueError("alpha must exceed 0.5 for a predictive mean")

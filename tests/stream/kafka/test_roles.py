@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sigmapilot_core.adapters.settings import Settings, SettingsError, load_settings
-from sigmapilot_stream import __main__ as program
+from sigmapilot_stream import program
 from sigmapilot_stream.kafka import entry, links, seats
 
 
@@ -26,20 +26,20 @@ def settings(broker: str | None) -> Settings:
     ],
 )
 def test_arguments_name_the_part(broker: str | None, arguments: list[str], name: str) -> None:
-    found, work = program.role(settings(broker), arguments)
-    work.close()
-    assert found == name
+    found = program.part_of(settings(broker), arguments)
+    found.work.close()
+    assert found.name == name
 
 
 @pytest.mark.parametrize("arguments", [["feed"], ["worker", "10"], ["worker", "x"], ["worker", "1", "2"]])
 def test_anything_else_is_one_sentence(arguments: list[str]) -> None:
     with pytest.raises(SettingsError, match="is no part of the stream"):
-        program.role(settings("kafka://b:9092"), arguments)
+        program.part_of(settings("kafka://b:9092"), arguments)
 
 
 def test_a_worker_needs_a_broker() -> None:
     with pytest.raises(SettingsError, match="a worker needs a broker"):
-        program.role(settings(None), ["worker", "1"])
+        program.part_of(settings(None), ["worker", "1"])
 
 
 def test_a_worker_without_a_number_takes_the_first_port_that_is_free() -> None:
