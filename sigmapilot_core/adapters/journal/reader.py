@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sigmapilot_core.adapters.journal.files import JournalFile, journal_files, partition_folder
-from sigmapilot_core.adapters.journal.records import MAGIC, JournalDamaged, Record, read_record
+from sigmapilot_core.adapters.journal.records import (
+    MAGIC,
+    JournalDamaged,
+    Record,
+    read_body,
+    record_of,
+    seq_of,
+    size_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,7 @@ class JournalReader:
         for file in files[begin:]:
             if expected is not None and file.first_seq != expected:
                 raise JournalDamaged(f"{file.path.name} begins at {file.first_seq}; allowed is {expected}.")
-            expected = file.first_seq
-            for record in self._records(file):
-                expected = record.seq + 1
-                if record.seq >= from_seq:
-                    yield record
+            expected = yield from self._records(file, from_seq)
 
     def tail(self, file: JournalFile) -> Tail:
         """Where the whole records of a file end."""
@@ -58,23 +62,27 @@ class JournalReader:
         with file.open() as stream:
             if stream.read(len(MAGIC)) == MAGIC:
                 offset = len(MAGIC)
-                while (found := read_record(stream)) is not None and found[0].seq == next_seq:
-                    offset += found[1]
+                while (body := read_body(stream)) is not None and seq_of(body) == next_seq:
+                    offset += size_of(body)
                     next_seq += 1
         return Tail(next_seq, offset)
 
-    def _records(self, file: JournalFile) -> Iterator[Record]:
+    def _records(self, file: JournalFile, from_seq: int) -> Generator[Record, None, int]:
+        """Records of a file from a number on; returns the number behind its last whole one. Those before are checked
+        and not made into anything."""
         expected = file.first_seq
         try:
             with file.open() as stream:
                 if stream.read(len(MAGIC)) != MAGIC:
                     self.dropped += 1
-                    return
+                    return expected
                 end = stream.tell()
-                while (found := read_record(stream)) is not None and found[0].seq == expected:
-                    expected, end = expected + 1, end + found[1]
-                    yield found[0]
+                while (body := read_body(stream)) is not None and seq_of(body) == expected:
+                    expected, end = expected + 1, end + size_of(body)
+                    if expected > from_seq:
+                        yield record_of(body)
                 stream.seek(end)
                 self.dropped += 1 if stream.read(1) else 0
         except (EOFError, zlib.error, OSError) as fault:
             raise JournalDamaged(f"{file.path.name} cannot be read: {type(fault).__name__}.") from fault
+        return expected

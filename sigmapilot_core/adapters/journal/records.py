@@ -17,6 +17,7 @@ MAX_BODY = 64 * 1024 * 1024
 _SEARCHED = 256
 _FRAME = struct.Struct("<II")
 _HEAD = struct.Struct("<QqB")
+_SEQ = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ def encode_record(seq: int, kind: str, received_ms: int, payload: bytes) -> byte
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
-def read_record(stream: BinaryIO) -> tuple[Record, int] | None:
-    """The next record and its length in bytes; None at the end and at anything that is not a whole record."""
+def read_body(stream: BinaryIO) -> bytes | None:
+    """The body of the next record; None at the end and at anything that is not a whole record."""
     frame = stream.read(_FRAME.size)
     if len(frame) < _FRAME.size:
         return None
@@ -55,9 +56,31 @@ def read_record(stream: BinaryIO) -> tuple[Record, int] | None:
     body = stream.read(length)
     if len(body) < length or zlib.crc32(body) != checksum:
         return None
+    return body
+
+
+def size_of(body: bytes) -> int:
+    """Bytes that the record of a body takes in a file."""
+    return _FRAME.size + len(body)
+
+
+def seq_of(body: bytes) -> int:
+    """The sequence number in a body: all that is asked of a record one only passes."""
+    seq: int = _SEQ.unpack_from(body)[0]
+    return seq
+
+
+def record_of(body: bytes) -> Record:
+    """The record of a body."""
     seq, received_ms, label = _HEAD.unpack_from(body)
     start = _HEAD.size + label
-    return Record(seq, body[_HEAD.size : start].decode("ascii"), received_ms, body[start:]), _FRAME.size + length
+    return Record(seq, body[_HEAD.size : start].decode("ascii"), received_ms, body[start:])
+
+
+def read_record(stream: BinaryIO) -> tuple[Record, int] | None:
+    """The next record and its length in bytes; None at the end and at anything that is not a whole record."""
+    body = read_body(stream)
+    return None if body is None else (record_of(body), size_of(body))
 
 
 def last_after_damage(data: bytes, damaged_seq: int) -> int | None:

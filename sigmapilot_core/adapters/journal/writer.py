@@ -40,6 +40,8 @@ class WriterParams:
 
     fsync: Fsync = Fsync.INTERVAL
     fsync_interval_s: float = 1.0
+    file_bytes: int = 32 * 1024**2
+    """A file of so much is left for a new one: a start reads the last one whole, and more would take it seconds."""
 
 
 class JournalWriter:
@@ -47,7 +49,7 @@ class JournalWriter:
     counted in `cut_bytes`. A file that is damaged in its middle (`is_damaged`) is left as it is, and a new one begun.
 
     `now` is a clock in seconds that never jumps, for the interval of fsync. Files change with the hour of the receive
-    time; a receive time that steps back stays in the file at hand.
+    time, or when they are full; a receive time that steps back stays in the hour at hand.
     """
 
     def __init__(
@@ -157,8 +159,10 @@ class JournalWriter:
 
     def _file_for(self, received_ms: int) -> int:
         hour = hour_of(received_ms)
-        if self._fd is not None and hour <= self._hour_ms:
-            return self._fd
+        if self._fd is not None:
+            hour = max(hour, self._hour_ms)
+            if hour == self._hour_ms and self._size < self._params.file_bytes:
+                return self._fd
         self._leave_file()
         self._path = self._folder / file_name(self.next_seq, hour)
         self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -166,6 +166,22 @@ def test_files_change_with_the_hour_and_a_step_back_stays_in_the_file_at_hand(tm
     assert read(tmp_path) == records(entries)
 
 
+def test_a_full_file_is_left_for_another_of_the_same_hour(tmp_path):
+    entries = [("frame", START - n, bytes([n]) * 100) for n in range(6)]
+    with JournalWriter(tmp_path, "p0", no_time, WriterParams(file_bytes=250)) as journal:
+        for entry in entries:
+            journal.append(*entry)
+    names = [f.path.name for f in journal_files(tmp_path / "p0")]
+    assert names == [file_name(n, hour_of(START)) for n in (0, 2, 4)]
+    assert read(tmp_path) == records(entries)
+    assert read(tmp_path, 3) == records(entries)[3:]
+    with JournalWriter(tmp_path, "p0", no_time, WriterParams(file_bytes=250)) as journal:
+        assert journal.append("frame", START, b"on") == 6
+    assert len(journal_files(tmp_path / "p0")) == 4
+    assert tidy(tmp_path, START, KeeperParams()).packed == 3
+    assert read(tmp_path) == records([*entries, ("frame", START, b"on")])
+
+
 def test_closed_files_are_packed_and_read_the_same(tmp_path):
     entries = [("frame", START + n * HOUR, b"x" * 1000) for n in range(3)]
     write(tmp_path, entries)
