@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,13 @@ def checkpoints_of(folder: Path, partition: str) -> CheckpointStore:
 
 
 class Course:
-    """One partition's journal with its checkpoints."""
+    """One partition's journal with its checkpoints. `again_s` is the processor time that inputs took which were applied
+    again, behind a checkpoint: what the next start would take once more."""
 
     def __init__(self, folder: Path, partition: str) -> None:
         self.reader = JournalReader(folder, partition)
         self.checkpoints = checkpoints_of(folder, partition)
+        self.again_s = 0.0
 
     def stretches(self, from_seq: int, to_seq: int | None = None) -> Iterator[Stretch]:
         """Inputs of a range in batches. JournalDamaged where some are missing and no process began anew behind them."""
@@ -78,7 +81,9 @@ class Course:
                 if stretch.start is not None:
                     begin(worker, stretch.start)
                     last = stretch.start.seq
+                started = time.thread_time()
                 worker.handle(stretch.records)
+                self.again_s += time.thread_time() - started
                 last = stretch.records[-1].seq if stretch.records else last
         except JournalDamaged:
             return False

@@ -84,6 +84,7 @@ class Stream:
             metrics=metrics,
         )
         self.missed = MissedFills(world.database, self.priming.lost, lambda: self.worker.engine.traders)
+        self.checkpointing = Checkpointing(self.course.checkpoints, metrics)
         observer = Observer(metrics, params)
         self.decide = Decide(
             self.worker,
@@ -93,7 +94,7 @@ class Stream:
             ACCOUNT,
             self.priming.coin_lost,
             self.priming.disagreed,
-            Checkpointing(self.course.checkpoints, metrics),
+            self.checkpointing,
         )
         self.feed = FeedService(world.feed, clock, self.inputs, metrics, is_virtual=world.is_virtual)
         self.announcer = Announcer(
@@ -113,19 +114,15 @@ class Stream:
             world.database, clock, self.decide, self.feed, self.snapshots, gauges, params.freshness,
             self.priming, lambda: report_ready(settings), self.canary,
         )  # fmt: skip
-        kept = settings.retention
-        self.journal = JournalService(
-            settings.journal_dir,
-            KeeperParams(24 * kept.journal_days, int(kept.journal_max_gb * 1024**3)),
-            clock,
-            metrics,
-        )
+        kept = KeeperParams(24 * settings.retention.journal_days, int(settings.retention.journal_max_gb * 1024**3))
+        self.journal = JournalService(settings.journal_dir, kept, clock, metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop, then drain. Raises what made an agent or a service fail."""
         faust_app.local_agent(self.app, self._batches, "decide", self.decide.consume, self._failed)
         faust_app.local_agent(self.app, self._intents, "execute", self._execute, self._failed)
         before = await asyncio.to_thread(self._restore)
+        self.checkpointing.applied(self.course.again_s)
         await faust_app.start(self.app)
         ports, registry = self._world.settings.ports, self._world.registry
         try:

@@ -151,8 +151,10 @@ class Decide:
         await asyncio.sleep(0)
 
     def _apply(self, batch: InputBatch, applied: Applied) -> None:
-        told = applied.told
+        told, started = applied.told, time.thread_time()
         heard = self.worker.handle_into(applied.effects, batch.records, lambda record: self._note_market(record, told))
+        if self._checkpointing is not None:
+            self._checkpointing.applied(time.thread_time() - started)
         self._observer.heard(heard)
         applied.count += len(batch.records)
         applied.last_ms = batch.records[-1].received_ms

@@ -14,6 +14,9 @@ from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_stream.worker import Worker
 
 EVERY_S = 60.0
+AGAIN_S = 3.0
+"""A restart applies what came behind the checkpoint again. What took so much processor time calls for the next one
+before its time is up; otherwise a process that is killed again and again would have more to do at each start."""
 SHARE_OF_TIME = 0.005
 """The decision step waits while its state is copied: where that takes long checkpoints are further apart."""
 SHARE_OF_CORE = 0.05
@@ -32,14 +35,22 @@ class Checkpointing:
         self._store = store
         self._metrics = metrics
         self._in_a_copy = in_a_copy
-        self._due_at = time.monotonic() + EVERY_S
+        self._began_at = time.monotonic()
+        self._apart_s = 0.0
+        self._applied_s = 0.0
         self._day: int | None = None
         self._writing: asyncio.Task[None] | None = None
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for the next one, and the one before is written."""
-        return time.monotonic() >= self._due_at and (self._writing is None or self._writing.done())
+        """Whether it is time for the next one, or enough was applied since, and the one before is written."""
+        since_s = time.monotonic() - self._began_at
+        is_time = since_s >= self._apart_s and (since_s >= EVERY_S or self._applied_s >= AGAIN_S)
+        return is_time and (self._writing is None or self._writing.done())
+
+    def applied(self, seconds: float) -> None:
+        """Inputs took so much processor time, and would take it again."""
+        self._applied_s += seconds
 
     async def take(self, worker: Worker, seq: int, at_ms: int | None = None) -> None:
         """Keep the state after an input whose effects are committed."""
@@ -58,7 +69,7 @@ class Checkpointing:
             return
         paused_s = time.monotonic() - started
         self._metrics.sigmapilot_checkpoint_pause_seconds.set(paused_s)
-        self._due_at = started + max(EVERY_S, paused_s / SHARE_OF_TIME)
+        self._began_at, self._apart_s, self._applied_s = started, paused_s / SHARE_OF_TIME, 0.0
         self._writing = asyncio.create_task(writing, name="checkpoint")
 
     async def written(self) -> None:
@@ -80,9 +91,9 @@ class Checkpointing:
 
     def _note(self, size: int, started: float) -> None:
         self._metrics.sigmapilot_checkpoint_bytes.set(size)
-        self._due_at = max(self._due_at, started + (time.monotonic() - started) / SHARE_OF_CORE)
+        self._apart_s = max(self._apart_s, (time.monotonic() - started) / SHARE_OF_CORE)
 
     def _failed(self, seq: int, error: OSError) -> None:
         # a cache: without it the next start takes longer or begins from Postgres
-        self._due_at = time.monotonic() + EVERY_S
+        self._began_at, self._apart_s = time.monotonic(), EVERY_S
         log.warning("no checkpoint could be written", seq=seq, reason=str(error))

@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 from stream_inputs import story
 
 from sigmapilot_core.adapters.forked import Forked
-from sigmapilot_core.adapters.journal.checkpoints import CheckpointStore, dumped
+from sigmapilot_core.adapters.journal.checkpoints import Checkpoint, CheckpointStore, dumped
+from sigmapilot_core.adapters.journal.writer import JournalWriter
 from sigmapilot_core.adapters.metrics import Metrics
-from sigmapilot_stream.services.checkpointing import Checkpointing
+from sigmapilot_stream.course import Course
+from sigmapilot_stream.services.checkpointing import AGAIN_S, Checkpointing
 from sigmapilot_stream.worker import Worker
 from tests.domain.engine.engine_builders import T0
 
@@ -70,6 +72,32 @@ async def test_a_copy_that_fails_costs_the_checkpoint_and_nothing_else(tmp_path:
     await checkpointing.take(worker_after(HALF), HALF - 1)
     await checkpointing.written()
     assert not checkpointing.is_due
+
+
+async def test_what_took_long_to_apply_is_kept_before_its_time_and_no_oftener_than_may_be(tmp_path: Path) -> None:
+    checkpointing = Checkpointing(CheckpointStore(tmp_path, "0", "code"), Metrics(CollectorRegistry()))
+    checkpointing.applied(AGAIN_S / 2)
+    assert not checkpointing.is_due
+    checkpointing.applied(AGAIN_S / 2)
+    assert checkpointing.is_due
+    await checkpointing.take(worker_after(HALF), HALF - 1)
+    await checkpointing.written()
+    assert not checkpointing.is_due
+    # a twentieth of a core is what writing them may take
+    checkpointing.applied(AGAIN_S)
+    assert not checkpointing.is_due
+
+
+def test_a_course_tells_what_applying_again_took(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path, "0", time.monotonic) as journal:
+        journal.append_batch([(record.kind, record.received_ms, record.payload) for record in RECORDS])
+    course = Course(tmp_path, "0")
+    assert course.bring_to(Worker("0", lambda: T0), RECORDS[-1].seq)
+    assert course.again_s > 0
+    course.checkpoints.write(Checkpoint(RECORDS[-1].seq, course.checkpoints.code, worker_after(len(RECORDS)).state))
+    at_once = Course(tmp_path, "0")
+    assert at_once.bring_to(Worker("0", lambda: T0), RECORDS[-1].seq)
+    assert at_once.again_s == 0
 
 
 async def test_a_copy_that_hangs_is_killed_in_time() -> None:

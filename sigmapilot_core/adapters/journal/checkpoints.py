@@ -17,6 +17,8 @@ import os
 import pickle
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -149,17 +151,24 @@ class CheckpointStore:
             path.unlink(missing_ok=True)
 
 
-def dumped(checkpoint: Checkpoint) -> bytes:
-    """The plain bytes: the version of the code first, so that a state of another version is not even looked at."""
-    sink = io.BytesIO()
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Nothing made within can be garbage yet, and looking for it takes a third of the time."""
     was_collecting = gc.isenabled()
-    gc.disable()  # nothing made here can be garbage yet, and looking for it takes a third of the time
+    gc.disable()
     try:
-        for part in (checkpoint.code, checkpoint):
-            pickle.Pickler(sink, protocol=5).dump(part)
+        yield
     finally:
         if was_collecting:
             gc.enable()
+
+
+def dumped(checkpoint: Checkpoint) -> bytes:
+    """The plain bytes: the version of the code first, so that a state of another version is not even looked at."""
+    sink = io.BytesIO()
+    with _without_collections():
+        for part in (checkpoint.code, checkpoint):
+            pickle.Pickler(sink, protocol=5).dump(part)
     return sink.getvalue()
 
 
@@ -180,7 +189,8 @@ def loaded(data: bytes, code: str) -> Checkpoint | None:
     source = io.BytesIO(data)
     if _Reader(source).load() != code:
         return None
-    found = _Reader(source).load()
+    with _without_collections():
+        found = _Reader(source).load()
     return found if isinstance(found, Checkpoint) else None
 
 
