@@ -7,7 +7,6 @@ has no replay: its first frame is live if all its trades are clearly later than 
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
@@ -53,6 +52,12 @@ class _Seen:
     def __contains__(self, key: Hashable) -> bool:
         return key in self._keys
 
+    def copied(self) -> _Seen:
+        """The same as it is now; keys are values and need no copy, of which `deepcopy` would make one each."""
+        found = _Seen()
+        found._keys, found._order, found.last_ms = self._keys.copy(), self._order.copy(), self.last_ms
+        return found
+
     def add(self, key: Hashable, time_ms: int) -> bool:
         """Remember a key; False if it was known."""
         if key in self._keys:
@@ -79,7 +84,8 @@ class TradeIntake:
 
     def remember(self, other: TradeIntake) -> None:
         """Know what another intake has seen, as it is now: the first replay then shows whether anything was missed."""
-        self._coins, self._users = copy.deepcopy(other._coins), copy.deepcopy(other._users)
+        self._coins = {coin: seen.copied() for coin, seen in other._coins.items()}
+        self._users = {user: seen.copied() for user, seen in other._users.items()}
 
     def add(self, other: TradeIntake) -> None:
         """Know what another intake has seen as well; of what both know, as the other does."""

@@ -174,6 +174,15 @@ def test_memory_for_duplicates_is_bounded(monkeypatch):
     assert [intake.take([trade(n, n)]).duplicates for n in (5, 1)] == [1, 0]
 
 
+def test_what_is_remembered_of_another_intake_is_what_it_knew_then():
+    one, other = TradeIntake(), TradeIntake()
+    one.take([trade(1, 1)])
+    other.remember(one)
+    one.take([trade(2, 2)])
+    assert other.take([trade(1, 1), trade(2, 2), trade(3, 3)]).duplicates == 1
+    assert one.take([trade(3, 3)]).duplicates == 0
+
+
 @quick
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda t: t.encode("utf-8", "surrogatepass")))
 def test_no_frame_upsets_the_intake(raw):
