@@ -54,19 +54,21 @@ class AccountFold:
             return False
         if not (sz.is_finite() and px.is_finite() and sz > ZERO and px > ZERO):
             return False
-        if fill.is_buy is self._is_long:
-            self._increase(fill, sz, px)
+        is_buy = fill.is_buy
+        is_increase = is_buy is self._is_long
+        if is_increase:
+            self._increase(sz, px)
         elif sz < self._held:
-            self._reduce(fill, sz, px)
+            self._reduce(sz, px)
         else:
             return False
+        self._position += sz if is_buy else -sz
+        self._held = abs(self._position)
+        if is_increase and self._held > self._size:
+            self._size = self._held
         self._time_ms = time_ms
         self._added += 1
-        if fill.source is not self._source:
-            self._source = Source.BACKFILL
-        known_ms = fill.known_since_ms
-        if known_ms is not None and (self._known_since_ms is None or known_ms > self._known_since_ms):
-            self._known_since_ms = known_ms
+        self._pay(fill)
         return True
 
     def state(self) -> EpisodeState:
@@ -103,21 +105,18 @@ class AccountFold:
             known_since_ms=self._known_since_ms,
         )
 
-    def _increase(self, fill: Fill, sz: Decimal, px: Decimal) -> None:
+    def _increase(self, sz: Decimal, px: Decimal) -> None:
         opened = sz - ZERO
-        self._move(sz if self._is_long else -sz)
+        notional = opened * px
         if self._cost is not None:
-            self._cost += (_PLUS if self._is_long else _MINUS) * opened * px
+            self._cost += notional if self._is_long else -notional
         self._total += ZERO
-        if self._held > self._size:
-            self._size = self._held
         self._entry_size += opened
         if self._entry_notional is not None:
-            self._entry_notional += opened * px
-        self._pay(fill)
+            self._entry_notional += notional
         self._entry_fills += 1
 
-    def _reduce(self, fill: Fill, sz: Decimal, px: Decimal) -> None:
+    def _reduce(self, sz: Decimal, px: Decimal) -> None:
         if self._cost is None:
             self._realised = None
         else:
@@ -129,16 +128,16 @@ class AccountFold:
                 self._realised += realised
         self._exit_size += sz
         self._exit_notional += sz * px
-        self._pay(fill)
-        self._move(-sz if self._is_long else sz)
-
-    def _move(self, signed: Decimal) -> None:
-        self._position += signed
-        self._held = abs(self._position)
 
     def _pay(self, fill: Fill) -> None:
-        if fill.fee is None:
+        fee = fill.fee
+        if fee is None:
             self._fees += estimated_fee(fill, self._params)
             self._is_estimated = True
         else:
-            self._fees += fill.fee
+            self._fees += fee
+        if fill.source is not self._source:
+            self._source = Source.BACKFILL
+        known_ms = fill.known_since_ms
+        if known_ms is not None and (self._known_since_ms is None or known_ms > self._known_since_ms):
+            self._known_since_ms = known_ms

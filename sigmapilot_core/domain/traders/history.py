@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 
@@ -133,19 +133,23 @@ def _account(
     return None if fold is None else fold.state(), closed, gaps
 
 
-def _once(events: list[Fill | FundingPayment], places: list[int]) -> Iterator[int]:
+def _once(events: list[Fill | FundingPayment], places: list[int]) -> list[int]:
     """Places of one account's events, without fills that were there before: they share their millisecond."""
-    time_ms, tids = -1, set[int]()
+    kept: list[int] = []
+    time_ms, first, tids = -1, -1, None
     for place in places:
         event = events[place]
         if isinstance(event, Fill):
             if event.time_ms != time_ms:
-                time_ms, tids = event.time_ms, {event.tid}
-            elif event.tid in tids:
-                continue
+                time_ms, first, tids = event.time_ms, event.tid, None
             else:
+                # few instants have a second fill: only then is there something to remember
+                tids = {first} if tids is None else tids
+                if event.tid in tids:
+                    continue
                 tids.add(event.tid)
-        yield place
+        kept.append(place)
+    return kept
 
 
 def _step(state: EpisodeState | None, fill: Fill, lots: int, rules: _Rules) -> tuple[EpisodeState, EpisodeOutput]:

@@ -104,6 +104,15 @@ def test_a_history_goes_on_from_any_state_like_step_by_step(script: list[dict[st
     assert fast == clear
 
 
+def test_fills_of_one_millisecond_delivered_again_in_any_order_count_once() -> None:
+    fills = [fill("buy", size, 100 + size, 0, tid=size) for size in (1, 2, 3)]
+    later = fill("sell", 4, 110, 5, tid=1)
+    again = [*fills, fills[1], fills[0], later, fills[2], later]
+    fast, clear = told(list(again))
+    assert fast == clear
+    assert fast == told([*fills, later])[0]
+
+
 def test_only_what_adds_or_takes_away_is_summed_in_place() -> None:
     opening, adding, taking = script(("buy", 2, 100), ("buy", 1, 101), ("sell", 1, 102))
     flat = EpisodeState(ledger.flat(ALICE, "BTC", T0))
