@@ -24,6 +24,7 @@ ABOUT = {
     "kafka": "frames over a real Kafka broker to decisions committed by one worker; needs Java and Maven",
     "replay": "a journal played again; a state kept; memory of 10,000 followed traders",
     "science": "correlations, episodes and posteriors of many traders",
+    "histories": "stored fills read and folded into episodes",
     "world_build": "history of the simulated world",
     "past_days": "past days evaluated from what was known then",
     "leaderboard_parse": "reading the leaderboard file",
