@@ -6,7 +6,9 @@ works on dictionaries and exact sums; `correlation_table` is the same on sparse 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +22,6 @@ from sigmapilot_core.domain.frozen import Remembering, quick
 from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS, CorrelationParams
 
 if TYPE_CHECKING:  # imported where pairs are measured: what only decides with them starts half a second earlier
-    import polars as pl
     from scipy import sparse
 
 Signs = dict[tuple[str, int], int]
@@ -174,7 +175,8 @@ def table_of_signs(
 
     Products of the matrices of buys and of sells count how often two traders traded the same way and against each
     other. Cells in which many traded (news) are multiplied as dense columns, all others as sparse ones;
-    `_BLOCK_ROWS` traders at a time, so that what is dense stays small. Counts are exact in every type used.
+    `_BLOCK_ROWS` traders at a time with themselves and all later ones, so that what is dense stays small and a pair is
+    met once. Counts are exact in every type used.
     """
     n, minimum = len(addresses), max(1, params.min_common_buckets)
     counts = np.diff(signs.indptr).astype(np.int64)
@@ -182,24 +184,32 @@ def table_of_signs(
     buys, sells = _Side.of(signs, 1), _Side.of(signs, -1)
     table = CorrelationTable(
         addresses,
-        rho=np.full((n, n), np.nan),
+        rho=np.empty((n, n)),
         n_buckets=np.minimum.outer(counts, counts),
-        n_common=np.zeros((n, n), dtype=np.int64),
-        phi_common=np.full((n, n), np.nan),
+        n_common=np.empty((n, n), dtype=np.int64),
+        phi_common=np.empty((n, n)),
     )
     for start in range(0, n, _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        up, up_down = buys.common(rows, buys, exact), buys.common(rows, sells, exact)
-        down_up, down = sells.common(rows, buys, exact), sells.common(rows, sells, exact)
+        ours, later = slice(start, start + _BLOCK_ROWS), slice(start, n)
+        bought, sold = buys.turned(ours), sells.turned(ours)
+        up, up_down = buys.common(later, bought, exact), buys.common(later, sold, exact)
+        down_up, down = sells.common(later, bought, exact), sells.common(later, sold, exact)
         alike, against = up + down, up_down + down_up
-        np.copyto(table.n_common[rows], alike + against, casting="unsafe")
-        root = np.sqrt(np.multiply.outer(counts[rows], counts))
-        is_known = table.n_buckets[rows] >= minimum
-        np.divide(np.maximum(alike - against, 0), root, out=table.rho[rows], where=is_known)
+        n_common = alike + against
+        root = np.sqrt(np.multiply.outer(counts[later], counts[ours]))
+        is_known = table.n_buckets[later, ours] >= minimum
+        rho = _ratio(np.maximum(alike - against, 0), root, is_known)
         marginals = (up + up_down) * (down_up + down) * (up + down_up) * (up_down + down)
-        is_known = (table.n_common[rows] >= minimum) & (marginals > 0)
-        np.divide(up * down - up_down * down_up, np.sqrt(marginals), out=table.phi_common[rows], where=is_known)
+        is_known = (n_common >= minimum) & (marginals > 0)
+        phi = _ratio(up * down - up_down * down_up, np.sqrt(marginals), is_known)
+        for whole, part in ((table.n_common, n_common), (table.rho, rho), (table.phi_common, phi)):
+            whole[later, ours] = part
+            whole[ours, later] = part.T
     return table
+
+
+def _ratio(above: NDArray[Any], below: NDArray[np.float64], is_known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=is_known)
 
 
 def measured(pair: PairCorrelation | None, params: CorrelationParams = _DEFAULTS) -> tuple[float, int] | None:
@@ -262,17 +272,15 @@ def sign_matrix(
     if not np.isfinite(notional).all():
         raise ValueError("signed_notional must be finite in every row")
     start, end = window_ms(as_of_ms, params)
-    row = _places(_texts(user), names)
+    row = _places(user, names)
     inside = (time_ms >= start) & (time_ms < end) & (row >= 0)
     if not inside.any():
         return sparse.csr_array((len(names), 1), dtype=np.int32)
     if not inside.all():
         row, time_ms, notional = row[inside], time_ms[inside], notional[inside]
-    texts = _texts(coin)
-    coins = sorted(texts.unique().to_list())
-    coin_place = _places(texts, coins)
+    coin_place, n_coins = _met(coin)
     bucket = time_ms // (params.bucket_minutes * MINUTE_MS)
-    column = (bucket - bucket.min()) * len(coins) + (coin_place if inside.all() else coin_place[inside])
+    column = (bucket - bucket.min()) * n_coins + (coin_place if inside.all() else coin_place[inside])
     shape, place = (len(names), int(column.max()) + 1), (row, column)
     # net and gross are summed in one pass, as the two parts of one number
     sums = sparse.csr_array((notional + 1j * np.abs(notional), place), shape=shape)
@@ -283,18 +291,22 @@ def sign_matrix(
     return signs
 
 
-def _texts(values: Sequence[str] | NDArray[np.str_]) -> pl.Series:
-    import polars as pl
-
-    return pl.Series(values.tolist() if isinstance(values, np.ndarray) else values, dtype=pl.String)
-
-
-def _places(texts: pl.Series, known: list[str]) -> NDArray[np.int64]:
+def _places(texts: Sequence[str] | NDArray[np.str_], known: list[str]) -> NDArray[np.int64]:
     """The place of each text among the known ones, -1 for another."""
     import polars as pl
 
-    places = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
-    return places.to_numpy()
+    column = pl.Series(_listed(texts), dtype=pl.String)
+    return column.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def _met(texts: Sequence[str] | NDArray[np.str_]) -> tuple[NDArray[np.int64], int]:
+    """A number for each text, in the order in which they are met, and how many there are: one pass where few differ."""
+    places: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    return np.fromiter(map(places.__getitem__, _listed(texts)), np.int64, len(texts)), len(places)
+
+
+def _listed(texts: Sequence[str] | NDArray[np.str_]) -> Sequence[str]:
+    return texts.tolist() if isinstance(texts, np.ndarray) else texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +315,6 @@ class _Side:
 
     dense: NDArray[np.float32]
     sparse: sparse.csr_array
-    columns: sparse.csr_array
 
     @classmethod
     def of(cls, signs: sparse.csr_array, sign: int) -> _Side:
@@ -311,21 +322,25 @@ class _Side:
         from scipy import sparse
 
         is_busy = np.bincount(signs.indices, minlength=signs.shape[1]) > signs.shape[0] * _BUSY_SHARE
-        row = np.repeat(np.arange(signs.shape[0]), np.diff(signs.indptr))
         is_ours, is_in_busy = signs.data == sign, is_busy[signs.indices]
         dense = np.zeros((signs.shape[0], int(is_busy.sum())), dtype=np.float32)
         place = np.cumsum(is_busy) - 1
-        found = is_ours & is_in_busy
-        dense[row[found], place[signs.indices[found]]] = 1
-        found = is_ours & ~is_in_busy
-        ones = np.ones(np.count_nonzero(found), dtype=np.float32)
-        rest = sparse.csr_array((ones, (row[found], signs.indices[found])), shape=signs.shape)
-        return cls(dense, rest, rest.T.tocsr())
+        found = np.flatnonzero(is_ours & is_in_busy)
+        dense[np.searchsorted(signs.indptr, found, side="right") - 1, place[signs.indices[found]]] = 1
+        is_ours &= ~is_in_busy
+        starts = np.concatenate(([0], np.cumsum(is_ours)))[signs.indptr]
+        ones = np.ones(starts[-1], dtype=np.float32)
+        rest = sparse.csr_array((ones, signs.indices[is_ours], starts), shape=signs.shape)
+        return cls(dense, rest)
 
-    def common(self, rows: slice, other: _Side, exact: type) -> NDArray[Any]:
-        """In how many cells each of our rows meets each trader of the other side."""
-        found = (self.sparse[rows] @ other.columns).toarray()
-        found += self.dense[rows] @ other.dense.T
+    def turned(self, rows: slice) -> _Side:
+        """Some traders as columns."""
+        return _Side(self.dense[rows].T, self.sparse[rows].T.tocsr())
+
+    def common(self, rows: slice, columns: _Side, exact: type) -> NDArray[Any]:
+        """In how many cells each of some of our traders meets each of those that stand as columns."""
+        found = (self.sparse[rows] @ columns.sparse).toarray()
+        found += self.dense[rows] @ columns.dense
         return found.astype(exact)
 
 
