@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,9 +11,10 @@ import sqlalchemy as sa
 from sigmapilot_core.adapters.postgres import episode_store, history_store, leaderboard_store, trader_store
 from sigmapilot_core.adapters.postgres.instants import midnight, ms_of
 from sigmapilot_core.adapters.postgres.schema.model import alpha_pool_addresses, pool_selections, trader_snapshots
+from sigmapilot_core.domain.canonical import field_names
 from sigmapilot_core.domain.params import DAY_MS, Params
 from sigmapilot_core.domain.snapshot import part_to_json, settings_from_json
-from sigmapilot_core.domain.traders.day import AS_OF_VERSION, Day, Knowledge, evaluate_day
+from sigmapilot_core.domain.traders.day import AS_OF_VERSION, Day, Knowledge, TraderRow, evaluate_day
 from sigmapilot_core.domain.traders.filters import TraderFacts
 from sigmapilot_core.domain.traders.posterior import Posterior, prior
 from sigmapilot_core.domain.traders.thompson import Entrant, Group, draw_among
@@ -96,7 +96,9 @@ def _labelled(row: dict[str, Any], with_labels: bool) -> dict[str, Any]:
 
 
 def _trader_rows(day: Day) -> list[dict[str, Any]]:
-    return [asdict(row) for row in day.rows]
+    # the fields are plain values: nothing in them has to be copied
+    names = field_names(TraderRow)
+    return [{name: getattr(row, name) for name in names} for row in day.rows]
 
 
 def _stored_form(

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import sqlalchemy as sa
+from psycopg import sql
 
-from sigmapilot_core.adapters.postgres.bulk import write_dicts
+from sigmapilot_core.adapters.postgres.bulk import raw_of, write_dicts
 from sigmapilot_core.adapters.postgres.instants import at
 from sigmapilot_core.adapters.postgres.schema.model import history_episodes
 from sigmapilot_core.domain.traders.episode import Episode, OpenEpisode
 from sigmapilot_core.domain.traders.learning import LearnableEpisodes
+
+_AS_ARRAYS = sql.SQL(
+    """
+    SELECT array_agg(address), array_agg(asset), array_agg(closed_ms), array_agg(hold_ms),
+           array_agg(r_gross), array_agg(r_gross_unclamped), array_agg(result_r)
+      FROM ({}) episode (address, asset, closed_ms, hold_ms, r_gross, r_gross_unclamped, result_r)
+    """
+)
 
 
 def closed_row(episode: Episode) -> dict[str, Any]:
@@ -103,18 +112,16 @@ def read_learnable(
     connection: sa.Connection, before_ms: int, since_ms: int = 0, users: Sequence[str] | None = None
 ) -> LearnableEpisodes:
     """Learnable episodes closed in [since, before), of live and fetched history; of some users or of all."""
-    query = sa.text(
-        """
+    query = """
         SELECT address, asset, (extract(epoch FROM exit_ts) * 1000)::bigint,
                (extract(epoch FROM exit_ts - entry_ts) * 1000)::bigint, r_gross, r_gross_unclamped, result_r
           FROM all_episodes
-         WHERE status = 'closed' AND learnable AND exit_ts >= :since AND exit_ts < :before
-           AND (:is_all OR address = ANY(:users))
+         WHERE status = 'closed' AND learnable AND exit_ts >= %(since)s AND exit_ts < %(before)s
+           AND (%(is_all)s OR address = ANY(%(users)s))
          ORDER BY address, exit_ts, id
         """
-    )
     bound = {"since": at(since_ms), "before": at(before_ms), "is_all": users is None, "users": list(users or ())}
-    return _columns(connection.execute(query, bound).all())
+    return _columns(connection, query, bound)
 
 
 def read_known(connection: sa.Connection, as_of_ms: int, settled_ms: int) -> LearnableEpisodes:
@@ -123,14 +130,13 @@ def read_known(connection: sa.Connection, as_of_ms: int, settled_ms: int) -> Lea
     Of those seen live only what was heard by `settled_ms` counts. Unlike `read_learnable` nothing that was known later
     hides an episode: a fetched one stands back only where a live one that was itself known by then covers its time.
     """
-    query = sa.text(
-        """
+    query = """
         WITH live AS (
             SELECT * FROM position_signals
-             WHERE status = 'closed' AND learnable AND exit_ts < :as_of AND known_since_ms <= :settled_ms
+             WHERE status = 'closed' AND learnable AND exit_ts < %(as_of)s AND known_since_ms <= %(settled_ms)s
         ), fetched AS (
             SELECT * FROM history_episodes h
-             WHERE status = 'closed' AND learnable AND exit_ts < :as_of AND known_since_ms <= :as_of_ms
+             WHERE status = 'closed' AND learnable AND exit_ts < %(as_of)s AND known_since_ms <= %(as_of_ms)s
                AND NOT EXISTS (
                    SELECT 1 FROM live p
                     WHERE p.address = h.address AND p.asset = h.asset
@@ -143,21 +149,24 @@ def read_known(connection: sa.Connection, as_of_ms: int, settled_ms: int) -> Lea
                 SELECT id, address, asset, entry_ts, exit_ts, r_gross, r_gross_unclamped, result_r FROM fetched) known
          ORDER BY address COLLATE "C", exit_ts, id COLLATE "C"
         """
-    )
     bound = {"as_of": at(as_of_ms), "as_of_ms": as_of_ms, "settled_ms": settled_ms}
-    return _columns(connection.execute(query, bound).all())
+    return _columns(connection, query, bound)
 
 
-def _columns(rows: Sequence[Any]) -> LearnableEpisodes:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+def _columns(connection: sa.Connection, query: LiteralString, bound: dict[str, Any]) -> LearnableEpisodes:
+    """What a sorted query answers, as columns: seven arrays are read in a tenth of the time of their rows."""
+    with raw_of(connection).cursor(binary=True) as cursor:
+        found = cursor.execute(_AS_ARRAYS.format(sql.SQL(query)), bound).fetchone()
+    assert found is not None, "an aggregate has a row even of nothing"
+    address, asset, closed_ms, hold_ms, r_gross, r_gross_unclamped, result_r = (column or () for column in found)
     return LearnableEpisodes(
-        np.array(columns[0], dtype=np.str_),
-        np.array(columns[1], dtype=np.str_),
-        np.array(columns[2], dtype=np.int64),
-        np.array(columns[3], dtype=np.int64),
-        np.array(columns[4], dtype=np.float64),
-        np.array(columns[5], dtype=np.float64),
-        np.array(columns[6], dtype=np.float64),
+        np.array(address, dtype=np.str_),
+        np.array(asset, dtype=np.str_),
+        np.array(closed_ms, dtype=np.int64),
+        np.array(hold_ms, dtype=np.int64),
+        np.array(r_gross, dtype=np.float64),
+        np.array(r_gross_unclamped, dtype=np.float64),
+        np.array(result_r, dtype=np.float64),
     )
 
 
