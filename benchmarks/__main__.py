@@ -31,10 +31,11 @@ ABOUT = {
     "walk_forward": "180 simulated days decided again",
     "recompute": "decisions made again and verified from the database",
     "priming": "positions of 10,000 traders asked from an emulator",
+    "priming_at_limit": "the same of all 10,000 at the exchange's real limit: twenty minutes",
     "graph": "the whole asset graph in a demo",
     "first_signal": "readiness to first signal over five seeds: a quarter of an hour",
 }
-LONG = ("first_signal", "kafka")
+LONG = ("first_signal", "kafka", "priming_at_limit")
 ON_ONE_CORE = ("decision_core", "stream_step", "science")
 
 

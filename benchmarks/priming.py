@@ -38,7 +38,7 @@ from tests.domain.engine.engine_builders import figures, snapshot, trader
 
 REAL_WEIGHT, RAISED_WEIGHT = 1_200, 600_000
 FLOOR_MINUTES = 20.0
-LIMIT_S = 300.0
+READY_S, ASKING_S = 300.0, 2_400.0
 
 
 class _Straight:
@@ -59,18 +59,20 @@ class _Straight:
 
 
 @contextmanager
-def emulator(traders: int, days: int) -> Iterator[str]:
-    """A served world of its own process; its address once it is ready."""
+def emulator(traders: int, days: int, weight: int) -> Iterator[str]:
+    """A served world of its own process, with its budget of requests a minute; its address once it is ready."""
     with tempfile.TemporaryDirectory(prefix="sp-bench-") as folder:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         arguments = ["--port", str(port), "--traders", str(traders), "--days", str(days), "--state-dir", folder]
-        names = {"SIGMAPILOT_MODE": "demo", "SIGMAPILOT_HOME": folder}
+        names = {
+            "SIGMAPILOT_MODE": "demo", "SIGMAPILOT_HOME": folder, "SIGMAPILOT_REQUEST_WEIGHT_PER_MINUTE": str(weight),
+        }  # fmt: skip
         command = [sys.executable, "-m", "sigmapilot_core.adapters.emulator", *arguments, "--no-disturbances"]
         process = subprocess.Popen(command, env=os.environ | names, stderr=subprocess.DEVNULL)
         url = f"http://127.0.0.1:{port}"
         try:
-            deadline = time.monotonic() + LIMIT_S
+            deadline = time.monotonic() + READY_S
             while not _is_ready(url):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("the emulator did not become ready")
@@ -105,11 +107,11 @@ def addresses(url: str) -> list[str]:
     return sorted(row["ethAddress"].lower() for row in rows)
 
 
-async def prime(url: str, users: list[str], others: int) -> tuple[float, float, Worker]:
-    """Seconds until these users' positions are known; memory in MB that they and so many others take, who are given
+async def prime(url: str, users: list[str], others: int, weight: int) -> tuple[float, float, Worker]:
+    """Seconds until these users' positions are known, asked with a budget of requests a minute; memory in MB that they and so many others take, who are given
     the same answers; and the decision step that holds them all."""
     worker, pace, rng, clock = Worker("0", lambda: 0), LoopPace(), random.Random(1), SystemClock()
-    limiter = Limiter(budget_params(RAISED_WEIGHT), pace, rng)
+    limiter = Limiter(budget_params(weight), pace, rng)
     async with Info(RestParams(url), limiter) as info:
         now = clock.now_ms()
         market = await info.get(calls.market(now), Priority.OWN_STATE)
@@ -120,7 +122,7 @@ async def prime(url: str, users: list[str], others: int) -> tuple[float, float, 
         started = time.monotonic()
         asking = asyncio.create_task(service.run())
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(ASKING_S):
                 while worker.engine.unprimed and not asking.done():
                     await asyncio.sleep(0.5)
         finally:
@@ -152,9 +154,9 @@ def follow(worker: Worker, users: list[str], fills: int) -> float:
 
 def run(traders: int = 10_000, asked: int = 2_000, days: int = 2, fills: int = 5) -> list[Figure]:
     """Time and memory of one priming, and the least time at the real limit."""
-    with emulator(traders, days) as url:
+    with emulator(traders, days, RAISED_WEIGHT) as url:
         users = addresses(url)[:asked]
-        seconds, held_mb, worker = asyncio.run(prime(url, users, max(0, traders - len(users))))
+        seconds, held_mb, worker = asyncio.run(prime(url, users, max(0, traders - len(users)), RAISED_WEIGHT))
     everyone = sorted(worker.engine.traders)
     left, positions = len(worker.engine.unprimed), sum(len(t.seats) for t in worker.engine.traders.values())
     grown_mb = follow(worker, everyone, fills)
