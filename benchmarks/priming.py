@@ -108,8 +108,8 @@ def addresses(url: str) -> list[str]:
 
 
 async def prime(url: str, users: list[str], others: int, weight: int) -> tuple[float, float, Worker]:
-    """Seconds until these users' positions are known, asked with a budget of requests a minute; memory in MB that they and so many others take, who are given
-    the same answers; and the decision step that holds them all."""
+    """Seconds until these users' positions are known, asked with a budget of requests a minute; memory in MB that they
+    and so many others take, who are given the same answers; and the decision step that holds them all."""
     worker, pace, rng, clock = Worker("0", lambda: 0), LoopPace(), random.Random(1), SystemClock()
     limiter = Limiter(budget_params(weight), pace, rng)
     async with Info(RestParams(url), limiter) as info:
