@@ -14,7 +14,7 @@ from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_stream.worker import Worker
 
 EVERY_S = 60.0
-AGAIN_S = 3.0
+AGAIN_S = 1.0
 """A restart applies what came behind the checkpoint again. What took so much processor time calls for the next one
 before its time is up; otherwise a process that is killed again and again would have more to do at each start."""
 SHARE_OF_TIME = 0.005

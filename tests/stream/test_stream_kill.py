@@ -112,11 +112,12 @@ def test_whoever_is_killed_everything_exists_once(
 
 
 def report(course: Ordeal, steps: int) -> None:
-    times = sorted(course.seen.restarts_s)
+    times, of_processor = sorted(course.seen.restarts_s), sorted(course.seen.restarts_cpu_s)
     sys.stdout.write(
         f"kills {course.seen.kills}, steps {steps} of {STEP_MS} ms, unplanned ends {course.seen.unplanned}\n"
     )
     if times:
         sys.stdout.write(
-            f"restart to first committed input: median {times[len(times) // 2]:.2f} s, worst {times[-1]:.2f} s\n"
+            f"restart to first committed input: median {times[len(times) // 2]:.2f} s, worst {times[-1]:.2f} s; of"
+            f" processor time {of_processor[len(times) // 2]:.2f} s and {of_processor[-1]:.2f} s\n"
         )
