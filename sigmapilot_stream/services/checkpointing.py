@@ -17,6 +17,8 @@ EVERY_S = 60.0
 AGAIN_S = 1.0
 """A restart applies what came behind the checkpoint again. What took so much processor time calls for the next one
 before its time is up; otherwise a process that is killed again and again would have more to do at each start."""
+APART_S = 5.0
+"""Between two of them at least: everything before a checkpoint is written first, which a full stream would feel."""
 SHARE_OF_TIME = 0.005
 """The decision step waits while its state is copied: where that takes long checkpoints are further apart."""
 SHARE_OF_CORE = 0.05
@@ -69,7 +71,7 @@ class Checkpointing:
             return
         paused_s = time.monotonic() - started
         self._metrics.sigmapilot_checkpoint_pause_seconds.set(paused_s)
-        self._began_at, self._apart_s, self._applied_s = started, paused_s / SHARE_OF_TIME, 0.0
+        self._began_at, self._apart_s, self._applied_s = started, max(APART_S, paused_s / SHARE_OF_TIME), 0.0
         self._writing = asyncio.create_task(writing, name="checkpoint")
 
     async def written(self) -> None:

@@ -83,7 +83,7 @@ async def test_what_took_long_to_apply_is_kept_before_its_time_and_no_oftener_th
     await checkpointing.take(worker_after(HALF), HALF - 1)
     await checkpointing.written()
     assert not checkpointing.is_due
-    # a twentieth of a core is what writing them may take
+    # each costs a wait for what is being written
     checkpointing.applied(AGAIN_S)
     assert not checkpointing.is_due
 
