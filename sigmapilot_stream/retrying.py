@@ -16,6 +16,9 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # bulk writes go through the driver itself, whose errors SQLAlchemy does not wrap
 DATABASE_ERRORS = (DBAPIError, psycopg.Error)
 
+_AWAY = ("08", "57P")
+"""Classes of SQLSTATE: connection exception, operator intervention that ends connections."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -31,6 +34,14 @@ def reason_of(error: BaseException) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
+def words_of(error: BaseException) -> str:
+    """What happened: a server that is there and gave a transaction up (a deadlock, a lock not to be had) names a state
+    that is not one of its connections or of its shutting down."""
+    state = getattr(getattr(error, "orig", None) or error, "sqlstate", None)
+    is_away = state is None or state.startswith(_AWAY)
+    return "database does not answer" if is_away else "database gave the transaction up"
+
+
 async def unless_down(work: Callable[[], T], consequence: str) -> T | None:
     """What a transaction in a thread gives; None while the database does not answer, and the consequence in the log."""
     try:
@@ -38,7 +49,7 @@ async def unless_down(work: Callable[[], T], consequence: str) -> T | None:
     except DATABASE_ERRORS as error:
         if not is_down(error):
             raise
-        log.warning("database does not answer; " + consequence, reason=reason_of(error))
+        log.warning(f"{words_of(error)}; {consequence}", reason=reason_of(error))
         return None
 
 
@@ -51,6 +62,6 @@ async def until_written(write: Callable[[], T], what: str) -> T:
         except DATABASE_ERRORS as error:
             if not is_down(error):
                 raise
-            log.warning("database does not answer; waiting", what=what, wait_s=wait, reason=reason_of(error))
+            log.warning(f"{words_of(error)}; waiting", what=what, wait_s=wait, reason=reason_of(error))
         await asyncio.sleep(wait)
         wait = min(LONGEST_WAIT_S, wait * 2)
