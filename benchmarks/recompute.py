@@ -17,7 +17,7 @@ from sigmapilot_core.adapters.postgres.decision_store import MadeDecision, appen
 from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.migrate import upgrade
 from sigmapilot_core.adapters.postgres.paths import ServerPaths
-from sigmapilot_core.adapters.postgres.recompute_many import recomputed_by_all
+from sigmapilot_core.adapters.postgres.recompute import recomputed
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.engine.engine import Engine
 from sigmapilot_core.domain.engine.events import SnapshotActivated
@@ -41,7 +41,7 @@ def decisions_of(load: Load, most: int = DECISIONS) -> list[MadeDecision]:
 
 
 def run() -> list[Figure]:
-    """Rates of a process for each processor, and of one that verifies; the database is beside them."""
+    """Rates of one process by the clock, the database beside it."""
     load = Load(10_500, 1.0)
     made = decisions_of(load)
     root = Path(tempfile.mkdtemp(prefix="sp-bench-", dir="/tmp"))
@@ -72,13 +72,13 @@ def _store(url: str, made: list[MadeDecision], load: Load) -> None:
 def _measured(url: str, count: int) -> list[Figure]:
     started = time.perf_counter()
     with state_of(url) as connection:
-        found = recomputed_by_all(connection, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+        found = recomputed(connection, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
     recompute_s = time.perf_counter() - started
     started = time.perf_counter()
     damaged = [item for item in audited(url) if item.damage is not None]
     verify_s = time.perf_counter() - started
     assert (found.decisions, found.differing, damaged) == (count, 0, []), (found, damaged)
-    note = f"{count:,} decisions, by the clock, a process for each processor; identical byte for byte"
+    note = f"{count:,} decisions, by the clock; identical byte for byte"
     return [
         Figure("decisions made again from the database", count / recompute_s, "decisions/s", GOAL_PER_S, note=note),
         Figure(

@@ -8,8 +8,7 @@ from sigmapilot_assets.platform import Platform
 from sigmapilot_core.adapters.postgres.audit import audit
 from sigmapilot_core.adapters.postgres.decision_store import OUTCOMES
 from sigmapilot_core.adapters.postgres.queries import reading
-from sigmapilot_core.adapters.postgres.recompute import Recomputed
-from sigmapilot_core.adapters.postgres.recompute_many import recomputed_by_all
+from sigmapilot_core.adapters.postgres.recompute import Recomputed, recomputed
 
 _NIGHTLY_DAYS = 2
 _TIMEOUT_MS = 600_000
@@ -26,7 +25,7 @@ def decisions_come_out_again(config: Period, platform: dg.ResourceParam[Platform
     """Every decision of the period, made again from its stored inputs and snapshot alone, has the same bytes."""
     now = platform.now()
     with reading(platform.engine, _TIMEOUT_MS) as connection:
-        found = recomputed_by_all(connection, now - timedelta(days=config.days), now + timedelta(days=1))
+        found = recomputed(connection, now - timedelta(days=config.days), now + timedelta(days=1))
     return _of_recomputed(found, config.days)
 
 

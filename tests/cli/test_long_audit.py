@@ -19,8 +19,7 @@ from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.adapters.postgres.audit import audited, state_of
 from sigmapilot_core.adapters.postgres.decision_store import append_decisions
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.recompute import NAMED, TOLD_EVERY, Recomputed, recomputed
-from sigmapilot_core.adapters.postgres.recompute_many import recomputed_by_all
+from sigmapilot_core.adapters.postgres.recompute import TOLD_EVERY, Recomputed, recomputed
 from tests.cli.test_audit import MODEL, made
 
 pytestmark = pytest.mark.slow
@@ -31,19 +30,10 @@ BEGIN, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 @pytest.fixture
 def long_log(pg_url: str) -> Iterator[sa.Engine]:
-    yield from logged(pg_url, DECISIONS)
-
-
-@pytest.fixture
-def short_log(pg_url: str) -> Iterator[sa.Engine]:
-    yield from logged(pg_url, 500)
-
-
-def logged(pg_url: str, count: int) -> Iterator[sa.Engine]:
     engine = create_engine(pg_url)
     with engine.begin() as connection:
         snapshot_store.publish(connection, MODEL, None)
-        for first in range(1, count + 1, 500):
+        for first in range(1, DECISIONS + 1, 500):
             append_decisions(connection, [made(number) for number in range(first, first + 500)])
     yield engine
     engine.dispose()
@@ -97,19 +87,3 @@ def test_what_is_told_counts_what_was_done(pg_url: str, long_log: sa.Engine) -> 
     with state_of(pg_url) as connection:
         recomputed(connection, BEGIN, END, told)
     assert heard == [(TOLD_EVERY * n, 1) for n in range(1, DECISIONS // TOLD_EVERY + 1)]
-
-
-def test_several_processes_find_what_one_finds(pg_url: str, short_log: sa.Engine) -> None:
-    with short_log.begin() as connection:
-        changed = (
-            "UPDATE decision_inputs SET inputs = replace(inputs, 'event-', 'event-x') WHERE inputs LIKE '%event-1%'"
-        )
-        connection.execute(sa.text(changed))
-    with state_of(pg_url) as connection:
-        alone = recomputed(connection, BEGIN, END)
-        together = recomputed_by_all(connection, BEGIN, END, bulk_decisions=1, processes=2)
-        none = recomputed_by_all(connection, BEGIN, BEGIN, bulk_decisions=0, processes=2)
-    assert together == alone
-    assert (alone.decisions, len(alone.named)) == (500, NAMED)
-    assert alone.differing > NAMED
-    assert none == Recomputed()

@@ -42,17 +42,12 @@ class Difference:
 
 @dataclass(slots=True)
 class Recomputed:
-    """How many decisions were made again, with which snapshots, and which differ (the first `NAMED` of them)."""
+    """How many decisions were made again, with how many snapshots, and which differ (the first `NAMED` of them)."""
 
     decisions: int = 0
+    snapshots: int = 0
     differing: int = 0
     named: list[Difference] = field(default_factory=list)
-    versions: set[int] = field(default_factory=set)
-
-    @property
-    def snapshots(self) -> int:
-        """With how many snapshots."""
-        return len(self.versions)
 
     def note(self, found: Difference) -> None:
         """One more that differs."""
@@ -72,15 +67,16 @@ def recomputed(
     Nothing is read but stored inputs and snapshots, so that it is the same in any process and after any restart.
     `told` hears how far it is, every `TOLD_EVERY` decisions. What is kept does not grow with the decisions.
     """
-    found, models = Recomputed(), _Models(connection)
+    found, models, versions = Recomputed(), _Models(connection), set[int]()
     for row in _stored(connection, since, before):
         found.decisions += 1
-        found.versions.add(row.snapshot_version)
+        versions.add(row.snapshot_version)
         what = models.of(row.snapshot_version).difference(row)
         if what is not None:
             found.note(Difference(str(row.id), row.symbol, row.decided_at, what))
         if told is not None and found.decisions % TOLD_EVERY == 0:
             told(found)
+    found.snapshots = len(versions)
     return found
 
 
