@@ -218,6 +218,7 @@ class Stream:
             self.priming.run(),
             self.missed.run(),
             self.health.run(),
+            self.health.measure(),
             self.canary.send(),
             self.canary.measure(),
             self.silence.run(),

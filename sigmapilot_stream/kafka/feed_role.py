@@ -235,6 +235,7 @@ class FeedRole:
             self.priming.run(),
             self.missed.run(),
             self.health.run(),
+            self.health.measure(),
             self.canary.send(),
             self.canary.measure(),
             self.silence.run(),

@@ -85,11 +85,18 @@ class HealthService:
         """Report every second until cancelled."""
         await repeat(self._look, EVERY_S)
 
+    async def measure(self) -> None:
+        """Measure every second until cancelled. Not before each report: that one waits for a database that hangs, and
+        just then it counts how far decisions are behind."""
+        await repeat(self._measure, EVERY_S)
+
+    async def _measure(self) -> None:
+        self._gauges.sample()
+
     async def _look(self) -> None:
         if not self.was_ready and not self.missing():
             self.was_ready = await self._on_ready()
             log.info("ready" if self.was_ready else "ready, and not heard")
-        self._gauges.sample()
         status, assets = self._status(), self._assets()
         await unless_down(lambda: self._write(status, assets), "the status is not written")
 
