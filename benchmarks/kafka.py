@@ -35,8 +35,9 @@ from sigmapilot_core.adapters.postgres.migrate import upgrade  # noqa: E402
 from sigmapilot_core.adapters.postgres.paths import ServerPaths  # noqa: E402
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer  # noqa: E402
 from sigmapilot_stream import topics  # noqa: E402
+from sigmapilot_stream.decode import CANARY  # noqa: E402
 from sigmapilot_stream.kafka import links  # noqa: E402
-from sigmapilot_stream.records import InputBatch  # noqa: E402
+from sigmapilot_stream.records import InputBatch, InputRecord  # noqa: E402
 
 PARTITIONS = 4
 FRAMES_PER_MESSAGE, PACED_FRAMES = 50, 10
@@ -88,7 +89,7 @@ async def _measured(
 ) -> list[Figure]:
     load = Load(orders, 0.10, order_ms=10)
     frames = FRAMES_PER_MESSAGE if rate is None else PACED_FRAMES
-    given = kafka_world.traffic(load, PARTITIONS, kafka_world.publish_model(database, load), frames)
+    given = _signed(kafka_world.traffic(load, PARTITIONS, kafka_world.publish_model(database, load), frames))
     fills = fills_of(trading(load))
     await links.declare(broker_url, PARTITIONS)
     link = links.producer(broker_url, "bench")
@@ -106,6 +107,17 @@ async def _measured(
         return _latencies(database, rate)
     finally:
         await link.stop()
+
+
+def _signed(given: kafka_world.Traffic) -> kafka_world.Traffic:
+    """A canary behind the last input of each partition: progress that brings no effect is committed once a second only,
+    and with the next input."""
+
+    def sign(part: Sequence[InputBatch]) -> InputBatch:
+        last = part[-1].records[-1]
+        return InputBatch(part[-1].partition, (InputRecord(last.seq + 1, CANARY, last.received_ms, b"1"),))
+
+    return kafka_world.Traffic(given.shares, tuple((*part, sign(part)) for part in given.messages))
 
 
 async def _send(link: Any, messages: Sequence[tuple[int, InputBatch]]) -> None:
