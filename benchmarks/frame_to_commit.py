@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -23,13 +22,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from benchmarks.figures import Figure
+from benchmarks.own_postgres import own_server
 from benchmarks.stream_step import record_of
 from benchmarks.traffic import Load, fills_of, opening, trading
 from sigmapilot_core.adapters.journal.writer import JournalWriter
 from sigmapilot_core.adapters.metrics import Metrics
 from sigmapilot_core.adapters.postgres.databases import ensure_database, prepare_database
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.paths import ServerPaths
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.engine.events import Event, TradesReceived
 from sigmapilot_core.domain.engine.outputs import Output
@@ -122,20 +121,6 @@ async def in_batches(records: Sequence[InputRecord], size: int) -> AsyncIterator
 
 
 @contextmanager
-def server() -> Iterator[EmbeddedServer]:
-    """A durable server of our own, removed with all its data at the end."""
-    # a folder that the account that runs Postgres for root may enter
-    root = Path(tempfile.mkdtemp(prefix="sp-bench-"))
-    found = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"))
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
-        shutil.rmtree(root)
-
-
-@contextmanager
 def way(of: EmbeddedServer, name: str, start: Sequence[InputRecord]) -> Iterator[Way]:
     """A fresh database, journal and engine, with model and accounts in place."""
     url = of.paths.url(name, driver="psycopg")
@@ -223,7 +208,7 @@ def run() -> list[Figure]:
     # figures go to standard output, where every decision would be told as well
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     crowd = Load(8_000, 0.10, voters=50, tracked=10_000, coins=200)
-    with server() as found:
+    with own_server(durable=True) as found:
         return [
             sustained(found, "10 % of fills by 200 tracked traders", "few", Load(8_000, 0.10), GOAL_FILLS_PER_S),
             sustained(found, "10 % of fills by 10,000 tracked traders in 200 coins", "crowd", crowd, GOAL_FILLS_PER_S),

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from benchmarks import many_fills
 from benchmarks.figures import Figure
+from benchmarks.own_postgres import migrated, own_server
 from sigmapilot_assets.core.histories_fold import FoldRules, folded_histories
 from sigmapilot_assets.market_data import StopSeries
 from sigmapilot_core.adapters.postgres import history_store
-from sigmapilot_core.adapters.postgres.databases import ensure_database
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.migrate import upgrade
-from sigmapilot_core.adapters.postgres.paths import ServerPaths
-from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.params import EpisodeParams
 
 FILLS = 1_000_000
@@ -29,22 +23,12 @@ GOAL_S_OF_10_MILLION = 60.0
 
 def run(n_fills: int = FILLS) -> list[Figure]:
     """Seconds by the clock from the first read to the last episode; starting the processes is a part of it."""
-    # Postgres for root runs under another account, to which the folders of other tools are closed
-    root = Path(tempfile.mkdtemp(prefix="sp-bench-", dir="/tmp"))
-    server = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"), durable=False)
-    try:
-        server.start()
-        url = server.paths.url("histories", driver="psycopg")
-        ensure_database(url)
-        upgrade(url)
-        engine = create_engine(url)
+    with own_server(durable=False) as server:
+        engine = create_engine(migrated(server, "histories"))
         _store(engine, n_fills)
         figures = _measured(engine, n_fills)
         engine.dispose()
         return figures
-    finally:
-        server.stop()
-        shutil.rmtree(root)
 
 
 def _store(engine: sa.Engine, n_fills: int) -> None:

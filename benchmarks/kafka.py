@@ -7,7 +7,6 @@ the worker a process of its own as `sigmapilot up` starts it. The account, books
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 import tempfile
 import time
@@ -28,11 +27,9 @@ from worker_fleet import Fleet, progress  # noqa: E402
 
 from benchmarks.figures import Figure  # noqa: E402
 from benchmarks.frame_to_commit import PEAK_FILLS_PER_S  # noqa: E402
+from benchmarks.own_postgres import migrated, own_server  # noqa: E402
 from benchmarks.traffic import Load, fills_of, trading  # noqa: E402
-from sigmapilot_core.adapters.postgres.databases import ensure_database  # noqa: E402
 from sigmapilot_core.adapters.postgres.engine import create_engine  # noqa: E402
-from sigmapilot_core.adapters.postgres.migrate import upgrade  # noqa: E402
-from sigmapilot_core.adapters.postgres.paths import ServerPaths  # noqa: E402
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer  # noqa: E402
 from sigmapilot_stream import topics  # noqa: E402
 from sigmapilot_stream.decode import CANARY  # noqa: E402
@@ -47,22 +44,14 @@ DEADLINE_S = 240.0
 
 def run(orders: int = 12_000) -> list[Figure]:
     """Sustained throughput, then latency at one and ten times the rate."""
-    folder = Path(tempfile.mkdtemp(prefix="sp-kafka-bench-", dir="/tmp"))
-    # in a folder of its own: that of the broker is closed to the account that runs Postgres for root
-    root = Path(tempfile.mkdtemp(prefix="sp-pg-bench-", dir="/tmp"))
-    server = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"))
-    try:
-        server.start()
+    with own_server(durable=True) as server, tempfile.TemporaryDirectory(prefix="sp-kafka-bench-") as name:
+        folder = Path(name)
         class_path = kafka_broker.jars(folder / "jars")
         figures = [_in_world(folder, server, class_path, "sustained", orders, None)]
         for times in (1, 10):
             count = int(PEAK_FILLS_PER_S * times * PACED_S / 8)
             figures += [_in_world(folder, server, class_path, f"paced{times}", count, PEAK_FILLS_PER_S * times)]
         return [figure for found in figures for figure in found]
-    finally:
-        server.stop()
-        for one in (folder, root):
-            shutil.rmtree(one, ignore_errors=True)
 
 
 def _in_world(
@@ -71,9 +60,7 @@ def _in_world(
     """A fresh broker, a fresh database and one worker."""
     home = folder / name
     home.mkdir()
-    url = server.paths.url(f"bench_{name}", driver="psycopg")
-    ensure_database(url)
-    upgrade(url)
+    url = migrated(server, f"bench_{name}")
     database = create_engine(url)
     with kafka_broker.running(home, class_path) as broker_url:
         fleet = Fleet(home, url, broker_url, PARTITIONS, checkpoint_s=15.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from benchmarks.figures import Figure
+from benchmarks.own_postgres import migrated, own_server
 from benchmarks.simulated_venue import SimulatedVenue
 from sigmapilot_assets.core.episodes import episodes
 from sigmapilot_assets.platform import Platform
@@ -22,11 +22,7 @@ from sigmapilot_assets.raw.leaderboard import raw_leaderboard
 from sigmapilot_assets.raw.market import candles, market
 from sigmapilot_core.adapters.clock import FeedClock
 from sigmapilot_core.adapters.postgres import as_of_store
-from sigmapilot_core.adapters.postgres.databases import ensure_database
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.migrate import upgrade
-from sigmapilot_core.adapters.postgres.paths import ServerPaths
-from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.params import Params
 from sigmapilot_core.domain.simulation.settings import WorldSettings
 
@@ -84,20 +80,11 @@ def compare(platform: Platform, days: list[date]) -> None:
 @contextmanager
 def learnt_world(traders: int, days: int) -> Iterator[Platform]:
     """A database of its own in which the demo's histories are stored and built into episodes; removed at the end."""
-    # Postgres for root runs under another account, to which the folders of other tools are closed
-    root = Path(tempfile.mkdtemp(prefix="sp-past-", dir="/tmp"))
-    server = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"), durable=False)
-    try:
-        server.start()
-        url = server.paths.url("past_days", driver="psycopg")
-        ensure_database(url)
-        upgrade(url)
-        engine = create_engine(url)
-        yield _learnt(engine, root, SimulatedVenue(WorldSettings(7, EPOCH_MS, traders=traders, history_days=days)))
+    with own_server(durable=False) as server, tempfile.TemporaryDirectory(prefix="sp-past-") as home:
+        engine = create_engine(migrated(server, "past_days"))
+        venue = SimulatedVenue(WorldSettings(7, EPOCH_MS, traders=traders, history_days=days))
+        yield _learnt(engine, Path(home), venue)
         engine.dispose()
-    finally:
-        server.stop()
-        shutil.rmtree(root)
 
 
 def _learnt(engine: sa.Engine, root: Path, venue: SimulatedVenue) -> Platform:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from benchmarks.figures import Figure
+from benchmarks.own_postgres import migrated, own_server
 from benchmarks.traffic import Load, opening, trading
 from sigmapilot_core.adapters.postgres import snapshot_store
 from sigmapilot_core.adapters.postgres.audit import audited, state_of
-from sigmapilot_core.adapters.postgres.databases import ensure_database
 from sigmapilot_core.adapters.postgres.decision_store import MadeDecision, append_decisions
 from sigmapilot_core.adapters.postgres.engine import create_engine
-from sigmapilot_core.adapters.postgres.migrate import upgrade
-from sigmapilot_core.adapters.postgres.paths import ServerPaths
 from sigmapilot_core.adapters.postgres.recompute import recomputed
-from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.engine.engine import Engine
 from sigmapilot_core.domain.engine.events import SnapshotActivated
 from sigmapilot_core.domain.engine.outputs import DecisionMade
@@ -44,18 +38,10 @@ def run() -> list[Figure]:
     """Rates of one process by the clock, the database beside it."""
     load = Load(10_500, 1.0)
     made = decisions_of(load)
-    root = Path(tempfile.mkdtemp(prefix="sp-bench-", dir="/tmp"))
-    server = EmbeddedServer(ServerPaths(root), copies=Path(tempfile.gettempdir(), "sp-pg-binaries"), durable=False)
-    try:
-        server.start()
-        url = server.paths.url("recompute", driver="psycopg")
-        ensure_database(url)
-        upgrade(url)
+    with own_server(durable=False) as server:
+        url = migrated(server, "recompute")
         _store(url, made, load)
         return _measured(url, len(made))
-    finally:
-        server.stop()
-        shutil.rmtree(root)
 
 
 def _store(url: str, made: list[MadeDecision], load: Load) -> None:

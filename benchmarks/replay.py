@@ -13,7 +13,8 @@ import psutil
 import structlog
 
 from benchmarks.figures import Figure
-from benchmarks.frame_to_commit import PEAK_FILLS_PER_S, server
+from benchmarks.frame_to_commit import PEAK_FILLS_PER_S
+from benchmarks.own_postgres import own_server
 from benchmarks.stream_step import record_of
 from benchmarks.traffic import Load, fills_of, opening, trading
 from sigmapilot_core.adapters.forked import Forked
@@ -57,7 +58,7 @@ def _journal(folder: Path, load: Load) -> int:
 def _replayed() -> list[Figure]:
     """At the recorded peak of the exchange, into a durable database: an order of four trades is eight fills."""
     load = Load(4_000, 0.10, order_ms=round(8 * 1000 / PEAK_FILLS_PER_S))
-    with tempfile.TemporaryDirectory() as name, server() as postgres:
+    with tempfile.TemporaryDirectory() as name, own_server(durable=True) as postgres:
         folder = Path(name)
         fills = _journal(folder / "journal", load)
         url = postgres.paths.url("replay", driver="psycopg")
