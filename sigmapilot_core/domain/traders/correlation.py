@@ -30,7 +30,7 @@ Signs = dict[tuple[str, int], int]
 _DEFAULTS = CorrelationParams()
 _BLOCK_ROWS = 128
 _BUSY_SHARE = 0.2  # of the traders: from here on a dense product is the cheaper one
-_EXACT_IN_FLOAT = 8192  # a product of four counts below it is exact in float64
+_APART = 2.0**26  # twice what a count of cells reaches, and its square is exact in float64
 _ROUNDING = 1e-9  # a float net below this share of the gross is an exact zero
 
 
@@ -173,15 +173,15 @@ def table_of_signs(
 ) -> CorrelationTable:
     """All pairs of ascending addresses from their signs, one row a trader, one column a cell (coin, bucket).
 
-    Products of the matrices of buys and of sells count how often two traders traded the same way and against each
-    other. Cells in which many traded (news) are multiplied as dense columns, all others as sparse ones;
-    `_BLOCK_ROWS` traders at a time with themselves and all later ones, so that what is dense stays small and a pair is
-    met once. Counts are exact in every type used.
+    Four products of signs s and of acts |s| say all of a pair: in how many cells both traded, how many more alike than
+    against each other, and how many more buys than sells either had among them. Cells in which many traded (news) are
+    multiplied as dense columns, all others as sparse ones; `_BLOCK_ROWS` traders at a time with themselves and all
+    later ones, so that what is dense stays small and a pair is met once. Counts, their products and their squares'
+    differences are integers that every type used here holds exactly.
     """
     n, minimum = len(addresses), max(1, params.min_common_buckets)
     counts = np.diff(signs.indptr).astype(np.int64)
-    exact = np.float64 if not n or counts.max() < _EXACT_IN_FLOAT else np.int64
-    buys, sells = _Side.of(signs, 1), _Side.of(signs, -1)
+    acts = _Acts.of(signs)
     table = CorrelationTable(
         addresses,
         rho=np.empty((n, n)),
@@ -191,21 +191,28 @@ def table_of_signs(
     )
     for start in range(0, n, _BLOCK_ROWS):
         ours, later = slice(start, start + _BLOCK_ROWS), slice(start, n)
-        bought, sold = buys.turned(ours), sells.turned(ours)
-        up, up_down = buys.common(later, bought, exact), buys.common(later, sold, exact)
-        down_up, down = sells.common(later, bought, exact), sells.common(later, sold, exact)
-        alike, against = up + down, up_down + down_up
-        n_common = alike + against
-        root = np.sqrt(np.multiply.outer(counts[later], counts[ours]))
-        is_known = table.n_buckets[later, ours] >= minimum
-        rho = _ratio(np.maximum(alike - against, 0), root, is_known)
-        marginals = (up + up_down) * (down_up + down) * (up + down_up) * (up_down + down)
+        n_common, alike, our_net, their_net = acts.met(ours, later)
+        root = np.sqrt(np.multiply.outer(counts[ours], counts[later]))
+        rho = _ratio(np.maximum(alike, 0), root, table.n_buckets[ours, later] >= minimum)
+        # the two-by-two table by its sums: 4 (up down - up_down down_up), and 16 times the product of its marginals
+        squared = n_common * n_common
+        marginals = (squared - our_net * our_net) * (squared - their_net * their_net)
         is_known = (n_common >= minimum) & (marginals > 0)
-        phi = _ratio(up * down - up_down * down_up, np.sqrt(marginals), is_known)
+        phi = _ratio(n_common * alike - our_net * their_net, np.sqrt(marginals), is_known)
         for whole, part in ((table.n_common, n_common), (table.rho, rho), (table.phi_common, phi)):
-            whole[later, ours] = part
-            whole[ours, later] = part.T
+            whole[ours, later] = part
+            whole[later, ours] = part.T
+    # cells in which nobody else acted were left out, so a trader's own row is said here
+    own, n_bought = np.arange(n), np.bincount(_row_of(signs)[signs.data > 0], minlength=n)
+    is_known, is_two_sided = counts >= minimum, (n_bought > 0) & (n_bought < counts)
+    table.n_common[own, own] = counts
+    table.rho[own, own] = np.where(is_known, 1.0, np.nan)
+    table.phi_common[own, own] = np.where(is_known & is_two_sided, 1.0, np.nan)
     return table
+
+
+def _row_of(signs: sparse.csr_array) -> NDArray[np.int64]:
+    return np.repeat(np.arange(signs.shape[0]), np.diff(signs.indptr))
 
 
 def _ratio(above: NDArray[Any], below: NDArray[np.float64], is_known: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -275,28 +282,46 @@ def sign_matrix(
     row = _places(user, names)
     inside = (time_ms >= start) & (time_ms < end) & (row >= 0)
     if not inside.any():
-        return sparse.csr_array((len(names), 1), dtype=np.int32)
-    if not inside.all():
-        row, time_ms, notional = row[inside], time_ms[inside], notional[inside]
+        return sparse.csr_array((len(names), 1), dtype=np.int8)
     coin_place, n_coins = _met(coin)
-    bucket = time_ms // (params.bucket_minutes * MINUTE_MS)
-    column = (bucket - bucket.min()) * n_coins + (coin_place if inside.all() else coin_place[inside])
-    shape, place = (len(names), int(column.max()) + 1), (row, column)
-    # net and gross are summed in one pass, as the two parts of one number
-    sums = sparse.csr_array((notional + 1j * np.abs(notional), place), shape=shape)
-    net, gross = sums.data.real, sums.data.imag
-    sign = np.where(np.abs(net) > _ROUNDING * gross, np.sign(net), 0).astype(np.int32)
-    signs = sparse.csr_array((sign, sums.indices, sums.indptr), shape=shape)
-    signs.eliminate_zeros()
-    return signs
+    if not inside.all():
+        row, time_ms, notional, coin_place = row[inside], time_ms[inside], notional[inside], coin_place[inside]
+    column = time_ms // (params.bucket_minutes * MINUTE_MS)
+    column -= column.min()
+    column *= n_coins
+    column += coin_place
+    width = int(column.max()) + 1
+    row *= width
+    row += column
+    cell, order = _sorted(row)
+    is_first = np.concatenate(([True], cell[1:] != cell[:-1]))
+    place, notional = np.cumsum(is_first) - 1, notional[order]
+    net, gross = np.bincount(place, weights=notional), np.bincount(place, weights=np.abs(notional))
+    is_act = np.abs(net) > _ROUNDING * gross
+    cell, sign = cell[is_first][is_act], np.sign(net[is_act]).astype(np.int8)
+    starts = np.searchsorted(cell, np.arange(len(names) + 1) * width)
+    return sparse.csr_array((sign, cell % width, starts), shape=(len(names), width))
+
+
+def _sorted(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(values from 0 on in order, where each stood): equal ones stay in their order.
+
+    A value and its place sorted as one number take half of what `argsort` takes.
+    """
+    bits = len(values).bit_length()
+    if int(values.max()) >> (63 - bits):
+        order = np.argsort(values, kind="stable")
+        return values[order], order
+    both = values << bits
+    both |= np.arange(len(values))
+    both.sort()
+    return both >> bits, both & ((1 << bits) - 1)
 
 
 def _places(texts: Sequence[str] | NDArray[np.str_], known: list[str]) -> NDArray[np.int64]:
     """The place of each text among the known ones, -1 for another."""
-    import polars as pl
-
-    column = pl.Series(_listed(texts), dtype=pl.String)
-    return column.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    places = dict(zip(known, itertools.count()))
+    return np.fromiter(map(places.get, _listed(texts), itertools.repeat(-1)), np.int64, len(texts))
 
 
 def _met(texts: Sequence[str] | NDArray[np.str_]) -> tuple[NDArray[np.int64], int]:
@@ -310,38 +335,58 @@ def _listed(texts: Sequence[str] | NDArray[np.str_]) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """Where each trader bought, or sold: ones in the cells of many as a dense matrix, in the others as a sparse one."""
+class _Acts:
+    """Signs and acts of each trader: cells of many as dense matrices, the others as sparse ones.
 
-    dense: NDArray[np.float32]
-    sparse: sparse.csr_array
+    Sparse signs and acts share their places: they stand in one matrix as the two parts of a complex number, and in
+    the turned one, a trader a column, as one number that holds the sign `_APART` times. One product counts all.
+    """
+
+    signs: NDArray[np.float32]
+    acts: NDArray[np.float32]
+    rest: sparse.csr_array
+    turned: sparse.csr_array
 
     @classmethod
-    def of(cls, signs: sparse.csr_array, sign: int) -> _Side:
-        """The cells that hold this sign; which cells are of many follows from both signs."""
+    def of(cls, signs: sparse.csr_array) -> _Acts:
+        """Cells in which one trader acted are left out: they are of no pair."""
         from scipy import sparse
 
-        is_busy = np.bincount(signs.indices, minlength=signs.shape[1]) > signs.shape[0] * _BUSY_SHARE
-        is_ours, is_in_busy = signs.data == sign, is_busy[signs.indices]
+        n_acts = np.bincount(signs.indices, minlength=signs.shape[1])
+        is_busy = n_acts > signs.shape[0] * _BUSY_SHARE
+        is_shared = (n_acts > 1) & ~is_busy
         dense = np.zeros((signs.shape[0], int(is_busy.sum())), dtype=np.float32)
-        place = np.cumsum(is_busy) - 1
-        found = np.flatnonzero(is_ours & is_in_busy)
-        dense[np.searchsorted(signs.indptr, found, side="right") - 1, place[signs.indices[found]]] = 1
-        is_ours &= ~is_in_busy
-        starts = np.concatenate(([0], np.cumsum(is_ours)))[signs.indptr]
-        ones = np.ones(starts[-1], dtype=np.float32)
-        rest = sparse.csr_array((ones, signs.indices[is_ours], starts), shape=signs.shape)
-        return cls(dense, rest)
+        found = np.flatnonzero(is_busy[signs.indices])
+        dense[_row_of(signs)[found], (np.cumsum(is_busy) - 1)[signs.indices[found]]] = signs.data[found]
+        is_ours = is_shared[signs.indices]
+        place = (np.cumsum(is_shared, dtype=np.int32) - 1)[signs.indices[is_ours]]
+        starts = np.concatenate(([0], np.cumsum(is_ours)))[signs.indptr].astype(np.int32)
+        shape, sign = (signs.shape[0], int(is_shared.sum())), signs.data[is_ours]
+        rest = sparse.csr_array((1 + 1j * sign, place, starts), shape=shape)
+        turned = sparse.csr_array((1 + _APART * sign, place, starts), shape=shape).T.tocsr()
+        return cls(dense, np.abs(dense), rest, turned)
 
-    def turned(self, rows: slice) -> _Side:
-        """Some traders as columns."""
-        return _Side(self.dense[rows].T, self.sparse[rows].T.tocsr())
+    def met(self, ours: slice, later: slice) -> tuple[NDArray[np.float64], ...]:
+        """Over the cells in which one of ours and one of the later traders both acted: their number, the sum of the
+        product of both signs, and the sums of the signs of ours and of theirs.
 
-    def common(self, rows: slice, columns: _Side, exact: type) -> NDArray[Any]:
-        """In how many cells each of some of our traders meets each of those that stand as columns."""
-        found = (self.sparse[rows] @ columns.sparse).toarray()
-        found += self.dense[rows] @ columns.dense
-        return found.astype(exact)
+        A sparse product costs what its left side holds, so that the few stand there.
+        """
+        found = self.rest[ours] @ self.turned
+        both = found.data.view(np.float64)
+        of_signs = np.rint(both / _APART)
+        of_acts = both - of_signs * _APART
+        acts, signs = (
+            type(found)((part.view(np.complex128), found.indices, found.indptr), shape=found.shape).toarray()[:, later]
+            for part in (of_acts, of_signs)
+        )
+        their_acts, their_signs = self.acts[later].T, self.signs[later].T
+        return (
+            np.add(acts.real, self.acts[ours] @ their_acts, dtype=np.float64),
+            np.add(signs.imag, self.signs[ours] @ their_signs, dtype=np.float64),
+            np.add(acts.imag, self.signs[ours] @ their_acts, dtype=np.float64),
+            np.add(signs.real, self.acts[ours] @ their_signs, dtype=np.float64),
+        )
 
 
 def _known(value: np.float64) -> float | None:

@@ -7,9 +7,8 @@ import math
 import random
 
 import numpy as np
-import polars  # noqa: F401 - as below
 import pytest
-import scipy.sparse  # noqa: F401 - loaded when pairs are measured, which must not count for the first example
+import scipy.sparse  # loaded when pairs are measured, which must not count for the first example
 from hypothesis import given
 from hypothesis import strategies as st
 from trader_builders import T0, fill
@@ -250,12 +249,10 @@ def test_independent_skilled_traders_keep_two_votes_of_three_and_copies_one() ->
 
 
 @pytest.mark.parametrize("busy_share", [0.0, 0.2, 2.0])
-@pytest.mark.parametrize("exact_in_float", [0, 8192])
 def test_dense_and_sparse_cells_in_any_block_give_the_rows_of_the_clear_form(
-    busy_share: float, exact_in_float: int, monkeypatch: pytest.MonkeyPatch
+    busy_share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(correlation, "_BUSY_SHARE", busy_share)
-    monkeypatch.setattr(correlation, "_EXACT_IN_FLOAT", exact_in_float)
     monkeypatch.setattr(correlation, "_BLOCK_ROWS", 7)
     rng = random.Random(3)
     news = [("BTC", bucket) for bucket in range(15)]
@@ -270,3 +267,37 @@ def test_dense_and_sparse_cells_in_any_block_give_the_rows_of_the_clear_form(
     ]
     params = CorrelationParams(min_common_buckets=8)
     assert fast(fills, list(signs), params).pairs() == correlations(signs_of(fills, AS_OF, params), signs, params)
+
+
+def test_a_trader_agrees_with_himself_in_all_he_did() -> None:
+    both, one_sided, few = row_of(BTC="+-" * 6), row_of(ETH="+" * 12), row_of(BTC="+-")
+    fills = [
+        fill("buy" if sign > 0 else "sell", 1, 100, bucket * SLOT, tid=bucket, user=user, coin=coin)
+        for user, signs in (("0xa", both), ("0xb", one_sided), ("0xc", few))
+        for (coin, bucket), sign in signs.items()
+    ]
+    table = fast(fills, ["0xa", "0xb", "0xc"])
+    assert np.array_equal(np.diag(table.n_common), [12, 12, 2])
+    assert np.array_equal(np.diag(table.rho), [1, 1, np.nan], equal_nan=True)
+    assert np.array_equal(np.diag(table.phi_common), [1, np.nan, np.nan], equal_nan=True)
+
+
+def test_traders_of_very_many_acts_are_counted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    # the product of four counts of 30,000 is beyond what a float64 holds, and 16 times it beyond an int64
+    rng = np.random.Generator(np.random.Philox(key=11))
+    acted = rng.choice([-1, 1], (2, 120_000), p=[0.47, 0.53]).astype(np.int8)
+    a, b = ({("BTC", i): sign for i, sign in enumerate(row)} for row in acted.tolist())
+    clear = correlate("0xa", a, "0xb", b)
+    for busy_share in (0.2, 2.0):
+        monkeypatch.setattr(correlation, "_BUSY_SHARE", busy_share)
+        assert correlation.table_of_signs(("0xa", "0xb"), scipy.sparse.csr_array(acted)).pairs() == (clear,)
+
+
+def test_columns_sort_alike_whether_or_not_value_and_place_fit_into_one_number() -> None:
+    rng = np.random.Generator(np.random.Philox(key=12))
+    values = rng.integers(0, 50, 1_000)
+    order = np.argsort(values, kind="stable")
+    for wide in (values, values << 50):
+        in_order, places = correlation._sorted(wide)
+        assert np.array_equal(in_order, wide[order])
+        assert np.array_equal(places, order)
