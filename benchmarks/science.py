@@ -103,8 +103,8 @@ def posteriors() -> list[Figure]:
     closed = AS_OF - rng.integers(1, 90 * DAY_MS, total)
     w = posterior.discount(closed, AS_OF)
     values = np.clip(r, -2, 2)
-    sums = [np.bincount(trader, weights=w * values**power, minlength=n) for power in (0, 1, 2)]
-    formed_s, formed = timed(lambda: posterior.posterior_arrays(*sums))
+    n_eff, sum_r, sum_r2 = (np.bincount(trader, weights=w * values**power, minlength=n) for power in (0, 1, 2))
+    formed_s, formed = timed(lambda: posterior.posterior_arrays(n_eff, sum_r, sum_r2))
     learnt_s, learnt = timed(lambda: learn_many(trader, closed, r, n, AS_OF))
     assert np.allclose(learnt.beta, formed[3])
     ahead_s, _ = timed(lambda: posterior.predictive_arrays(*formed))

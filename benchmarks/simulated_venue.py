@@ -9,6 +9,7 @@ from sigmapilot_core.domain.events import Bar, Fill
 from sigmapilot_core.domain.simulation.settings import WorldSettings
 from sigmapilot_core.domain.simulation.source import WorldSource
 from sigmapilot_core.domain.simulation.world import World
+from sigmapilot_core.domain.venue import FundingRate
 from sigmapilot_core.ports import LeaderboardDownload, SubAccounts, UniverseEntry
 
 
@@ -42,6 +43,10 @@ class SimulatedVenue:
         bars = self._source.candles(coin, interval_ms, start_ms, max(start_ms, end_ms - 1))
         return [bar for bar in bars if bar.close_ms <= self.now_ms]
 
+    def funding_rates(self, coin: str, start_ms: int, end_ms: int) -> Sequence[FundingRate]:
+        """Hourly rates paid in [start, end]."""
+        return self._source.funding_history(coin, start_ms, end_ms)
+
     def fill_history(self, user: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Fill]:
         """Fills with slices of time-weighted orders, newest `limit`, in execution order."""
         slices = [found.fill for found in self._source.twap_slices(user, start_ms, end_ms)]
@@ -51,6 +56,14 @@ class SimulatedVenue:
     def sub_accounts(self, user: str) -> SubAccounts:
         """Sub-accounts of a master."""
         return SubAccounts(user, tuple(found.user for found in self._source.sub_accounts(user)))
+
+    def taker_fee_bps(self, user: str) -> float:
+        """No asset of a demo asks for it.
+
+        Raises:
+            NotImplementedError: always; the world has no accounts of one's own.
+        """
+        raise NotImplementedError(user)
 
     def recorded_users(self) -> Sequence[str]:
         """Nobody: it is no recording."""
