@@ -7,6 +7,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,7 +26,7 @@ from sigmapilot_core.adapters.postgres.engine import create_engine
 from sigmapilot_core.adapters.postgres.server import EmbeddedServer
 from sigmapilot_core.domain.params import Params
 
-from .asset_runs import run_python_assets
+from .asset_runs import checks_of, run_python_assets
 from .asset_venue import NOW_MS, FakeVenue, address, row, trades_of
 
 MakePlatform = Callable[..., Platform]
@@ -64,9 +65,20 @@ def platform(make_platform: MakePlatform) -> Platform:
     return make_platform()
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """The whole graph but its reports, run once: the database it left, others are copied from; who was asked; what
+    became of the checks.
+    """
+
+    database: str
+    asked: tuple[str, ...]
+    checks: dict[str, bool]
+
+
 @pytest.fixture(scope="session")
-def learnt_template(pg_server: EmbeddedServer, pg_template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Name of a database on which the whole graph but its reports has run once; others are copied from it."""
+def first_run(pg_server: EmbeddedServer, pg_template: str, tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    """One run for all tests that begin after it."""
     name = "assets_learnt"
     url = pg_server.paths.url(name, driver="psycopg")
     ensure_database(url, template=pg_template)
@@ -74,16 +86,16 @@ def learnt_template(pg_server: EmbeddedServer, pg_template: str, tmp_path_factor
     home = tmp_path_factory.mktemp("learnt")
     platform = Platform("live", "normal", Params(), engine, FeedClock(NOW_MS), lambda: found, found, home)
     with dg.DagsterInstance.ephemeral() as instance:
-        run_python_assets(platform, instance)
+        result = run_python_assets(platform, instance)
     engine.dispose()  # a database with sessions cannot be copied
-    return name
+    return FirstRun(name, tuple(found.asked), checks_of(result))
 
 
 @pytest.fixture
-def learnt(pg_server: EmbeddedServer, learnt_template: str, venue: FakeVenue, tmp_path: Path) -> Iterator[Platform]:
+def learnt(pg_server: EmbeddedServer, first_run: FirstRun, venue: FakeVenue, tmp_path: Path) -> Iterator[Platform]:
     """The platform after one run of the graph, in a database of the test's own."""
     url = pg_server.paths.url(f"test_{uuid.uuid4().hex}", driver="psycopg")
-    ensure_database(url, template=learnt_template)
+    ensure_database(url, template=first_run.database)
     engine = create_engine(url)
     yield Platform("live", "normal", Params(), engine, FeedClock(NOW_MS), lambda: venue, venue, tmp_path)
     engine.dispose()

@@ -24,8 +24,15 @@ from sigmapilot_core.domain.params import BanditParams
 
 from .asset_runs import rows, run, run_python_assets
 from .asset_venue import NOW_MS, FakeVenue, address
+from .conftest import FirstRun
 
 
+def test_all_checks_of_a_first_run_pass(first_run: FirstRun) -> None:
+    assert len(first_run.checks) > 10
+    assert [name for name, passed in first_run.checks.items() if not passed] == []
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("database_for_dbt")
 def test_the_whole_graph_materialises_and_all_blocking_checks_pass(
     platform: Platform, instance: dg.DagsterInstance
@@ -60,13 +67,11 @@ def test_every_row_gets_seven_verdicts(learnt: Platform) -> None:
 
 
 def test_a_second_run_asks_nobody_twice_within_a_day(
-    platform: Platform, instance: dg.DagsterInstance, venue: FakeVenue
+    learnt: Platform, first_run: FirstRun, instance: dg.DagsterInstance, venue: FakeVenue
 ) -> None:
-    run_python_assets(platform, instance)
-    asked = list(venue.asked)
-    run_python_assets(platform, instance)
-    assert venue.asked == asked
-    assert sorted(asked) == [address(i) for i in range(1, 7)], "survivors of filters 1-4 only"
+    run_python_assets(learnt, instance)
+    assert venue.asked == []
+    assert sorted(first_run.asked) == [address(i) for i in range(1, 7)], "survivors of filters 1-4 only"
 
 
 def test_a_silent_venue_leaves_the_facts_unknown_with_a_reason(

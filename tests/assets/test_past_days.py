@@ -51,16 +51,15 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 def test_a_past_day_is_evaluated_beside_the_live_selection_and_repeats_its_run(
-    platform: Platform, instance: dg.DagsterInstance, venue: FakeVenue
+    learnt: Platform, instance: dg.DagsterInstance, venue: FakeVenue
 ) -> None:
-    run_python_assets(platform, instance)
     venue.rows = [row(user) for user in venue.histories if user != address(1)]
-    run_python_assets(later(platform, 2), instance)
-    result = past_day(later(platform, 2), instance, TODAY)
+    run_python_assets(later(learnt, 2), instance)
+    result = past_day(later(learnt, 2), instance, TODAY)
     assert checks(result) == {"draws_repeat_from_their_keys": True, "equals_the_run_of_that_day": True}
-    selections = {(f["as_of_date"], f["selection_version"]) for f in rows(platform, model.pool_selections)}
+    selections = {(f["as_of_date"], f["selection_version"]) for f in rows(learnt, model.pool_selections)}
     assert selections == {(TODAY, 1), (TODAY + timedelta(days=2), 2), (TODAY, 0)}
-    with platform.engine.connect() as connection:
+    with learnt.engine.connect() as connection:
         assert snapshot_store.newest_version(connection) == 2
         newest = trader_store.newest_selection(connection)
         assert newest is not None
@@ -68,7 +67,7 @@ def test_a_past_day_is_evaluated_beside_the_live_selection_and_repeats_its_run(
         (filtered,) = connection.execute(sa.select(sa.func.count()).select_from(model.trader_filters_asof)).one()
     assert filtered == 7
     by_version = {
-        version: {f["address"] for f in rows(platform, model.alpha_pool_addresses) if f["selection_version"] == version}
+        version: {f["address"] for f in rows(learnt, model.alpha_pool_addresses) if f["selection_version"] == version}
         for version in (0, 1)
     }
     assert by_version[0] == by_version[1] == {address(i) for i in range(1, 5)}
