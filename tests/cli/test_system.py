@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from fake_parts import System, alive_with, eventually
 
-from sigmapilot_core.adapters.postgres.paths import SUPERUSER_ROLE
+from sigmapilot_core.adapters.postgres.paths import SUPERUSER_ROLE, ServerPaths
 
 Command = Callable[..., tuple[int, str, str]]
+PutCluster = Callable[[ServerPaths], None]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -77,14 +78,16 @@ def test_reset_refuses_while_it_runs(steady: System, command: Command) -> None:
     assert "already running" in error
 
 
-def test_postgres_killed_is_back_with_every_committed_row(system: System) -> None:
+def test_postgres_killed_is_back_with_every_committed_row(system: System, put_cluster: PutCluster) -> None:
+    put_cluster(system.settings.server_paths)
     with system.running("postgres"):
         insert(system, "CREATE TABLE kept (n int)", "INSERT INTO kept SELECT generate_series(1, 1000)")
         os.kill(system.part_pid("postgres"), signal.SIGKILL)
         assert eventually(lambda: count(system) == 1000)
 
 
-def test_postgres_recovers_after_the_whole_system_was_killed(system: System) -> None:
+def test_postgres_recovers_after_the_whole_system_was_killed(system: System, put_cluster: PutCluster) -> None:
+    put_cluster(system.settings.server_paths)
     with system.running("postgres") as process:
         insert(system, "CREATE TABLE kept (n int)", "INSERT INTO kept SELECT generate_series(1, 1000)")
         process.kill()

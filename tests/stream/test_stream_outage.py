@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,13 @@ DECIDED = [("skip", 1), ("skip", 2), ("signal", 3)]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedServer]:
+def server(put_cluster: Callable[[ServerPaths], None]) -> Iterator[EmbeddedServer]:
     """A durable server of the module's own, to be killed."""
     # not pytest's tmp_path: its folders are closed to the account that runs Postgres for root
     folder = Path(tempfile.mkdtemp(prefix="sp-out-", dir="/tmp"))
     folder.chmod(0o711)
     found = EmbeddedServer(ServerPaths(folder / "pg"), Path(tempfile.gettempdir(), "sp-pg-binaries"))
+    put_cluster(found.paths)
     found.start()
     yield found
     found.stop()

@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -38,9 +38,10 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(folder: Path) -> Iterator[EmbeddedServer]:
+def server(folder: Path, put_cluster: Callable[[ServerPaths], None]) -> Iterator[EmbeddedServer]:
     """A durable server of the test's own."""
     made = EmbeddedServer(ServerPaths(folder / "pg"), COPIES)
+    put_cluster(made.paths)
     made.start()
     yield made
     made.stop()
