@@ -124,6 +124,7 @@ def test_the_oracle_gains_from_following_information(judged: Judged) -> None:
     assert 0.4 <= np.mean(worth) <= 0.9
 
 
+@pytest.mark.slow  # five seconds; that information pays is seen by the oracle too
 def test_following_information_pays_under_the_pipelines_own_exits(judged: Judged) -> None:
     majors = [event for event in information(judged, since_days=40) if event.coin in ("BTC", "ETH", "SOL")]
     mean = np.mean([followed_r(judged, event) for event in majors[::3]])
