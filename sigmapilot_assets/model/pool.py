@@ -13,6 +13,7 @@ from sigmapilot_core.adapters.postgres import as_of_store, trader_store
 from sigmapilot_core.domain.params import BanditParams, Params
 from sigmapilot_core.domain.snapshot import PoolFlavour
 from sigmapilot_core.domain.traders.day import Knowledge, evaluate_day
+from sigmapilot_core.domain.traders.thompson import Crowd
 
 LIMIT_TAG = "sigmapilot/limit"
 
@@ -47,6 +48,7 @@ def pool(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
             "eligible": len(selection.drawn),
             "selection_version": version,
             "philox_key": selection.key_hex,
+            "shrunk_towards": told(selection.crowd),
             "note": selection.reason or "all slots filled as planned",
             "pool": preview_table(["address", "draw", "rank", "slot", "reason"], shown),
         },
@@ -58,6 +60,11 @@ def pool(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
             )
         ],
     )
+
+
+def told(crowd: Crowd | None) -> str:
+    """What the draws were shrunk towards, for people."""
+    return "nothing" if crowd is None else f"{crowd.mean_r:.3f} R, worth {crowd.episodes:.1f} episodes"
 
 
 def bandit_rules(rules: BanditParams, tags: Mapping[str, str]) -> BanditParams:

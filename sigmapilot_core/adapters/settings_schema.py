@@ -165,6 +165,8 @@ _POOL: tuple[Setting, ...] = (
     _param("FDR_ALPHA", "skill.fdr_alpha", Number(0, 0.5, above=True), "false discovery rate of the skill test"),
     _param("BANDIT_POOL_SIZE", "bandit.pool_size", _whole(1, 1000), "traders that may vote"),
     _param("BANDIT_MIN_EPISODES", "bandit.min_episodes", Number(0, 1000), "effective episodes of a regular slot"),
+    _param("BANDIT_SHRINK_DRAWS", "bandit.shrink_draws", Flag(), "draws are shrunk towards the mean of all traders"),
+    _param("BANDIT_EXPLORE_SLOW", "bandit.explore_slow", Flag(), "explore traders too slow ever to get a regular slot"),
     _param("CORR_LOOKBACK_DAYS", "correlation.lookback_days", _whole(1, 365), "days of agreement measured"),
     _param("CORR_BUCKET_MINUTES", "correlation.bucket_minutes", _whole(1, 1440), "width of a bucket, minutes"),
     _param("CORR_MIN_COMMON_BUCKETS", "correlation.min_common_buckets", _whole(1, 10_000), "least buckets of a pair"),

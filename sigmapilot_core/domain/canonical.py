@@ -3,6 +3,9 @@
 Keys are sorted, there is no white space, and every number (int, float or Decimal) is a string holding its plain
 decimal form without trailing zeros: 2, 2.0 and Decimal("2.00") are all "2". A float is written with the fewest digits
 that give it back. Numbers that are not finite have no canonical form.
+
+A field that a dataclass got later says in its metadata (`ABSENT`) which value texts of before stand for; with that
+value it is not written, so that older texts keep their hashes.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from typing import Any
 from sigmapilot_core.domain.frozen import Remembering, remember
 
 ID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "sigmapilot.canonical")
+ABSENT = "absent"
 
 
 def decimal_text(number: int | float | Decimal) -> str:
@@ -62,7 +66,7 @@ def plain(value: Any, path: str = "value") -> Any:
         return [plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
     if is_dataclass(value):
         kind: type = type(value)
-        return {name: plain(getattr(value, name), f"{path}.{name}") for name in field_names(kind)}
+        return {name: plain(item, f"{path}.{name}") for name, item in _written(value, kind).items()}
     raise TypeError(f"{path} is a {type(value).__name__}, which has no canonical form")
 
 
@@ -98,6 +102,19 @@ def field_names(cls: type) -> tuple[str, ...]:
     return tuple(item.name for item in fields(cls))
 
 
+@functools.cache
+def absent_values(cls: type) -> dict[str, Any]:
+    """What texts without them stand for, of a dataclass's later fields."""
+    return {item.name: item.metadata[ABSENT] for item in fields(cls) if ABSENT in item.metadata}
+
+
+def _written(value: Any, kind: type) -> dict[str, Any]:
+    """The fields of a dataclass that its text holds."""
+    absent = absent_values(kind)
+    named = {name: getattr(value, name) for name in field_names(kind)}
+    return {name: item for name, item in named.items() if name not in absent or item != absent[name]}
+
+
 def _text(value: Any) -> str:
     """json.dumps(plain(value)) with sorted keys in one pass: decisions are made of some thousand numbers."""
     kind: type = type(value)
@@ -129,6 +146,8 @@ def _dataclass_writer(kind: type) -> Callable[[Any], str]:
     names = sorted(field_names(kind))
     prefixes = [f"{encode_basestring(name)}:" for name in names]
     contents = attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
+    if absent_values(kind):
+        return lambda value: _mapping_text(_written(value, kind))
 
     def write(value: Any) -> str:
         named = zip(prefixes, contents(value), strict=True)

@@ -17,6 +17,8 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+from sigmapilot_core.domain.canonical import absent_values
+
 T = TypeVar("T")
 
 
@@ -36,7 +38,8 @@ def from_json(cls: type[T], text: str, name: str = "", known: Known | None = Non
 def from_plain(cls: type[T], tree: Any, path: str, known: Known | None = None) -> T:
     """A value of type `cls` from its plain form; numbers may be strings or JSON numbers.
 
-    Fields with defaults may be absent, unknown fields are an error. Dataclasses of the types in `known` are shared
+    Fields with defaults may be absent (`canonical.ABSENT` says what they are then, else their default), unknown fields
+    are an error. Dataclasses of the types in `known` are shared
     with what was read before, and added to it. Errors: ValueError naming the path.
     """
     try:
@@ -111,7 +114,7 @@ def _dataclass(cls: type, tree: Any, path: str) -> Any:
         raise ValueError(f"{path} lacks the field {min(missing)!r}")
     values = {name: _decode(hints[name], item, f"{path}.{name}") for name, item in tree.items()}
     try:
-        return cls(**values)
+        return cls(**absent_values(cls) | values)
     except ValueError as error:  # the class refuses its own content: say where it stood
         raise ValueError(f"{path}: {error}") from None
 
@@ -214,11 +217,12 @@ def _collection_reader(arguments: tuple[Any, ...], origin: Any) -> Reader:
 def _dataclass_reader(cls: type) -> Reader:
     hints, required = _layout(cls)
     readers = {name: quick_reader(hint) for name, hint in hints.items()}
+    absent = absent_values(cls)
 
     def new(tree: dict[str, Any], known: Known | None) -> Any:
         try:
             values = {name: readers[name](item, known) for name, item in tree.items()}
-            return cls(**values)
+            return cls(**(absent | values if absent else values))
         except (KeyError, TypeError, ValueError):  # an unknown field, one that is missing, a content it refuses
             raise NotReadableError from None
 

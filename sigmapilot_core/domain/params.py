@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sigmapilot_core.domain.canonical import ABSENT
+
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
@@ -75,6 +77,9 @@ class BanditParams:
     exploration_share: float = 0.20
     min_episodes: float = 20.0  # BANDIT_MIN_EPISODES
     mean_check_episodes: float = 10.0
+    # draws stored before these two were settings were made with them as `ABSENT` says
+    explore_slow: bool = field(default=False, metadata={ABSENT: True})  # BANDIT_EXPLORE_SLOW
+    shrink_draws: bool = field(default=True, metadata={ABSENT: False})  # BANDIT_SHRINK_DRAWS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -12,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigmapilot_core.domain.canonical import ABSENT, canonical_json, plain, sha256_of_text
 from sigmapilot_core.domain.codec import Known, from_plain, stepwise
+from sigmapilot_core.domain.params import Params
+from sigmapilot_core.domain.snapshot import part_to_json, settings_from_json, settings_hash
 
 
 class Colour(StrEnum):
@@ -99,3 +103,30 @@ def test_a_number_and_its_text_are_different_contents_of_equal_values(ratio: flo
     assert a is not b
     with pytest.raises(ValueError, match=r"inner\.ratio must be a number"):
         from_plain(Inner, {"name": "a", "ratio": True}, "inner", known)
+
+
+@dataclass(frozen=True)
+class Rules:
+    size: int
+    is_new: bool = field(default=True, metadata={ABSENT: False})
+
+
+def test_texts_of_before_a_field_mean_what_it_says_and_keep_their_form() -> None:
+    for read in (from_plain, stepwise):
+        old = read(Rules, {"size": "3"}, "rules")
+        assert old == Rules(3, is_new=False)
+        assert (canonical_json(old), plain(old)) == ('{"size":"3"}', {"size": "3"})
+    new = Rules(3)
+    assert from_plain(Rules, plain(new), "rules") == new
+    assert canonical_json(new) == '{"is_new":true,"size":"3"}'
+
+
+def test_settings_stored_before_draws_were_shrunk_say_so_and_keep_their_hash() -> None:
+    before = json.loads(part_to_json(Params()))
+    for name in ("explore_slow", "shrink_draws"):
+        before["bandit"].pop(name)
+    text = canonical_json(before)
+    old = settings_from_json(text)
+    assert (old.bandit.explore_slow, old.bandit.shrink_draws) == (True, False)
+    assert part_to_json(old) == text
+    assert settings_hash(old) == sha256_of_text(text)

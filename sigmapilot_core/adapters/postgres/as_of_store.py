@@ -17,7 +17,7 @@ from sigmapilot_core.domain.snapshot import part_to_json, settings_from_json
 from sigmapilot_core.domain.traders.day import AS_OF_VERSION, Day, Knowledge, TraderRow, evaluate_day
 from sigmapilot_core.domain.traders.filters import TraderFacts
 from sigmapilot_core.domain.traders.posterior import Posterior, prior
-from sigmapilot_core.domain.traders.thompson import Entrant, Group, draw_among
+from sigmapilot_core.domain.traders.thompson import Crowd, Entrant, Group, draw_among
 
 STREAM_SETTLES_MS = 60_000
 """What the stream heard in the minute before an instant may not be committed yet, and does not count as known."""
@@ -117,6 +117,8 @@ def _stored_form(
         "reason": drawn.reason,
         "learning_count": day.learning_count,
         "leaderboard_day": known.leaderboard_day,
+        "crowd_mean_r": drawn.crowd.mean_r if drawn.crowd else None,
+        "crowd_episodes": drawn.crowd.episodes if drawn.crowd else None,
     }
     members = [
         {
@@ -231,7 +233,9 @@ def key_differences(connection: sa.Connection, selection: Mapping[str, Any], par
     except ValueError as error:
         yield f"{name} cannot be repeated from its rows: {error}"
         return
-    again = draw_among(entrants, day, version, used.bandit)
+    mean_r, episodes = selection["crowd_mean_r"], selection["crowd_episodes"]
+    crowd = None if mean_r is None or episodes is None else Crowd(mean_r, episodes)
+    again = draw_among(entrants, day, version, used.bandit, crowd=crowd)
     if again.key_hex != selection["philox_key"]:
         yield f"{name}: key is {selection['philox_key']} and made again {again.key_hex}"
     for drawn in again.drawn:

@@ -119,6 +119,9 @@ class Learner:
                     mean_gross_unclamped=None
                     if np.isnan(table.mean_gross_unclamped[user])
                     else float(table.mean_gross_unclamped[user]),
+                    n_eff_attainable=None
+                    if np.isnan(table.n_eff_attainable[user])
+                    else float(table.n_eff_attainable[user]),
                 )
             )
         return Standing(as_of_ms, tuple(listed), tuple(candidates), table)

@@ -13,6 +13,7 @@ from sigmapilot_core.domain.traders.episode import Episode
 from sigmapilot_core.domain.traders.posterior import (
     Floats,
     Posterior,
+    attainable_n_eff,
     discount,
     evidence_of,
     n_eff,
@@ -49,7 +50,8 @@ class TraderLearning:
 
     `mean_gross_unclamped` is discounted like the evidence, None without episodes. `share_below_clamp` is the plain
     share of those episodes whose unclamped gross R is below -2, None without episodes. `mean_r` and `total_r` are of
-    the clamped net R, undiscounted.
+    the clamped net R, undiscounted. `n_eff_attainable` is what `n_eff` grows to at the rate known so far, None without
+    episodes.
     """
 
     posterior: Posterior
@@ -63,6 +65,7 @@ class TraderLearning:
     total_r: float
     last_closed_at_ms: int | None
     as_of_ms: int
+    n_eff_attainable: float | None = None
 
 
 def learn(
@@ -92,6 +95,9 @@ def learn(
         total_r=float(net.sum()),
         last_closed_at_ms=int(times.max()) if count else None,
         as_of_ms=as_of_ms,
+        n_eff_attainable=float(attainable_n_eff(n_eff(posterior, params), times.min(), as_of_ms, params))
+        if count
+        else None,
     )
 
 
@@ -108,6 +114,7 @@ class LearningTable:
     n_episodes: NDArray[np.int64]
     mean_gross_unclamped: Floats
     share_below_clamp: Floats
+    n_eff_attainable: Floats
 
 
 def learn_many(
@@ -129,9 +136,10 @@ def learn_many(
         raise ValueError("r_gross_unclamped must be finite in every row; leave unknown ones out")
     if index.size and (index.min() < 0 or index.max() >= n_traders):
         raise ValueError(f"trader must be an index in [0, {n_traders})")
-    w = discount(closed_at_ms, as_of_ms, params)
+    closed = np.asarray(closed_at_ms, dtype=np.int64)
+    w = discount(closed, as_of_ms, params)
     is_in = w > 0
-    index, unclamped, w = index[is_in], unclamped[is_in], w[is_in]
+    index, unclamped, w, closed = index[is_in], unclamped[is_in], w[is_in], closed[is_in]
     r = np.clip(unclamped, -limit, limit)
 
     def total(weights: Floats) -> Floats:
@@ -143,8 +151,20 @@ def learn_many(
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = total(w * unclamped) / n
         share = total((unclamped < -limit).astype(np.float64)) / count
+    first = np.full(n_traders, as_of_ms, dtype=np.int64)
+    np.minimum.at(first, index, closed)
+    n_effective = kappa - params.prior_kappa
     return LearningTable(
-        m, kappa, alpha, beta, kappa - params.prior_kappa, kappa / (kappa + params.weight_kappa), count, mean, share
+        m,
+        kappa,
+        alpha,
+        beta,
+        n_effective,
+        kappa / (kappa + params.weight_kappa),
+        count,
+        mean,
+        share,
+        attainable_n_eff(n_effective, first, as_of_ms, params),
     )
 
 
@@ -175,6 +195,7 @@ def learnings(
             total_r=float(net[i]),
             last_closed_at_ms=int(last[i]) if last[i] else None,
             as_of_ms=as_of_ms,
+            n_eff_attainable=_known(table.n_eff_attainable[i]),
         )
         for i, name in enumerate(names)
     }

@@ -113,6 +113,20 @@ def discount(closed_at_ms: ArrayLike, as_of_ms: int, params: PosteriorParams = _
     return np.where(age_days > 0, np.exp2(-np.maximum(age_days, 0.0) / params.half_life_days), 0.0)
 
 
+def attainable_n_eff(
+    n_effective: ArrayLike, first_closed_at_ms: ArrayLike, as_of_ms: int, params: PosteriorParams = _DEFAULTS
+) -> Floats:
+    """Effective episodes a trader comes to in the long run if he goes on as since his first known episode.
+
+    At a steady rate evidence of age t is (1 - 0.5^(t / half-life)) of what it grows to: (n_eff + 1) over that share.
+    One is added so that few episodes do not rule out somebody who may well be faster. NaN where no episode is known
+    (a first one at or after the instant).
+    """
+    age_days = (as_of_ms - np.asarray(first_closed_at_ms, dtype=np.int64)) / DAY_MS
+    reached = -np.expm1(-np.log(2.0) * np.where(age_days > 0, age_days, np.nan) / params.half_life_days)
+    return np.asarray((np.asarray(n_effective, dtype=np.float64) + 1.0) / reached)
+
+
 def aged(evidence: Evidence, as_of_ms: int, params: PosteriorParams = _DEFAULTS) -> Evidence:
     """The same evidence at a later instant. Errors: ValueError for an earlier one: what was forgotten is gone."""
     if as_of_ms < evidence.as_of_ms:

@@ -3,6 +3,10 @@
 The rule of the draw, so that it can be repeated anywhere: eligible traders sorted by address; one numpy generator
 over Philox with the 128-bit key; first all gammas (shape alpha, scale 1/beta), then all standard normals, each in
 that order; mu = m + z / sqrt(kappa gamma).
+
+Whoever picks the best fifty of a thousand estimates picks luck as well. Draws are therefore taken from posteriors that
+are shrunk towards the mean of everybody known (`Crowd`); votes keep the trader's own posterior. The crowd of a draw is
+stored with it.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from sigmapilot_core.domain.traders.learning import TraderLearning, has_enough_m
 from sigmapilot_core.domain.traders.posterior import Posterior
 
 _DEFAULTS = BanditParams()
+MIN_CROWD = 30
+MAX_CROWD_EPISODES = 100.0
 
 
 class Group(StrEnum):
@@ -36,6 +42,7 @@ class Candidate:
     """What the choice needs of a trader.
 
     `leaderboard` is the verdict of filters 1-4, `requests` of 5-7. `is_alive` None is unknown and not eligible.
+    `n_eff_attainable` is what `n_eff` grows to at his rate, None while no episode of his is known.
     """
 
     address: str
@@ -45,6 +52,7 @@ class Candidate:
     posterior: Posterior
     n_eff: float
     mean_gross_unclamped: float | None
+    n_eff_attainable: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,19 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowd:
+    """What is believed of a trader before his own episodes: the mean R of everybody, worth so many episodes."""
+
+    mean_r: float
+    episodes: float
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """One draw of the pool. `drawn` by rank, `excluded` by address; `reason` tells of spilled or empty slots."""
+    """One draw of the pool. `drawn` by rank, `excluded` by address; `reason` tells of spilled or empty slots.
+
+    `crowd` is what the draws were shrunk towards, None where they were not.
+    """
 
     selection_date: dt.date
     version: int
@@ -90,6 +109,7 @@ class Selection:
     drawn: tuple[Drawn, ...]
     excluded: tuple[Excluded, ...]
     reason: str
+    crowd: Crowd | None = None
 
     @property
     def pool(self) -> tuple[Drawn, ...]:
@@ -111,6 +131,7 @@ def candidate_of(result: FilterResult, learning: TraderLearning, is_alive: bool 
         posterior=learning.posterior,
         n_eff=learning.n_eff,
         mean_gross_unclamped=learning.mean_gross_unclamped,
+        n_eff_attainable=learning.n_eff_attainable,
     )
 
 
@@ -124,7 +145,8 @@ def group_of(candidate: Candidate, params: BanditParams = _DEFAULTS) -> tuple[Gr
     """The group a candidate competes in, or None and the reason he is not eligible.
 
     Exploit: all seven filters passed and n_eff at least `min_episodes`. Explore: the other eligible ones, among them
-    those whose filters 5-7 are unknown.
+    those whose filters 5-7 are unknown. Whoever trades too seldom ever to reach `min_episodes` is not eligible, unless
+    `explore_slow`: he would take a slot of exploration for good and never be known well enough to leave it.
     """
     if candidate.leaderboard is not Verdict.PASS:
         return None, f"filters 1-4: {candidate.leaderboard.value}"
@@ -138,6 +160,9 @@ def group_of(candidate: Candidate, params: BanditParams = _DEFAULTS) -> tuple[Gr
             None,
             f"mean unclamped gross R {'unknown' if mean is None else f'{mean:.3f}'} at n_eff {candidate.n_eff:.1f}",
         )
+    if not params.explore_slow and _is_slow(candidate, params):
+        attainable = candidate.n_eff_attainable
+        return None, f"trades too seldom: n_eff {candidate.n_eff:.1f}, at this rate never above {attainable:.1f}"
     if candidate.requests is Verdict.UNKNOWN:
         return Group.EXPLORE, "filters 5-7 unknown"
     if candidate.n_eff < params.min_episodes:
@@ -145,14 +170,49 @@ def group_of(candidate: Candidate, params: BanditParams = _DEFAULTS) -> tuple[Gr
     return Group.EXPLOIT, f"n_eff {candidate.n_eff:.1f}"
 
 
+def _is_slow(candidate: Candidate, params: BanditParams) -> bool:
+    """Whether he has not, and at the rate known will never have, the episodes of a regular slot."""
+    attainable = candidate.n_eff_attainable
+    return candidate.n_eff < params.min_episodes and attainable is not None and attainable < params.min_episodes
+
+
 def draws_of(posteriors: Sequence[Posterior], key: int) -> np.ndarray:
     """One draw of mu for each posterior, in the order given: g ~ Gamma(alpha, rate beta), mu ~ N(m, 1/(g kappa))."""
     rng = np.random.Generator(np.random.Philox(key=key))
+    m, kappa, alpha, beta = _columns(posteriors)
+    gamma = rng.gamma(shape=alpha, scale=1.0 / beta)
+    return np.asarray(m + rng.standard_normal(len(posteriors)) / np.sqrt(gamma * kappa))
+
+
+def crowd_of(posteriors: Sequence[Posterior]) -> Crowd | None:
+    """Mean R of traders, and how many episodes of one's own weigh as much (moments of the normal-normal model).
+
+    Traders differ by tau^2 = Var(m) - E[s^2 / kappa] beyond the noise of their means, s^2 = beta / (alpha - 1) being
+    that of one episode; the mean is worth E[s^2] / tau^2 episodes, at most `MAX_CROWD_EPISODES`. None below
+    `MIN_CROWD` traders.
+    """
+    if len(posteriors) < MIN_CROWD:
+        return None
+    m, kappa, alpha, beta = _columns(posteriors)
+    noise = beta / (alpha - 1.0)
+    between = float(m.var() - (noise / kappa).mean())
+    worth = float(noise.mean())
+    episodes = MAX_CROWD_EPISODES if between * MAX_CROWD_EPISODES <= worth else worth / between
+    return Crowd(float(m.mean()), episodes)
+
+
+def shrunk(posterior: Posterior, crowd: Crowd) -> Posterior:
+    """The posterior with the crowd's mean as so many episodes more; what is believed of its variance stays."""
+    kappa = posterior.kappa + crowd.episodes
+    m = (posterior.kappa * posterior.m + crowd.episodes * crowd.mean_r) / kappa
+    return Posterior(m, kappa, posterior.alpha, posterior.beta)
+
+
+def _columns(posteriors: Sequence[Posterior]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     m, kappa, alpha, beta = (
         np.array([getattr(p, name) for p in posteriors], dtype=np.float64) for name in ("m", "kappa", "alpha", "beta")
     )
-    gamma = rng.gamma(shape=alpha, scale=1.0 / beta)
-    return np.asarray(m + rng.standard_normal(len(posteriors)) / np.sqrt(gamma * kappa))
+    return m, kappa, alpha, beta
 
 
 def slots(params: BanditParams = _DEFAULTS) -> tuple[int, int]:
@@ -183,7 +243,9 @@ def choose_pool(
     eligible = [(c, g, why) for c, (g, why) in zip(by_address, groups, strict=True) if g is not None]
     excluded = tuple(Excluded(c.address, why) for c, (g, why) in zip(by_address, groups, strict=True) if g is None)
     entrants = [Entrant(c.address, c.posterior, g, why) for c, g, why in eligible]
-    return replace(draw_among(entrants, selection_date, version, params, score), excluded=excluded)
+    known = [c.posterior for c in by_address if c.n_eff >= params.mean_check_episodes]
+    crowd = crowd_of(known) if params.shrink_draws else None
+    return replace(draw_among(entrants, selection_date, version, params, score, crowd), excluded=excluded)
 
 
 def draw_among(
@@ -192,16 +254,18 @@ def draw_among(
     version: int,
     params: BanditParams = _DEFAULTS,
     score: Score | None = None,
+    crowd: Crowd | None = None,
 ) -> Selection:
     """The draw itself: one value of each eligible trader from the key, ranks and slots; nobody is excluded here."""
     by_address = sorted(entrants, key=lambda entrant: entrant.address)
     key = philox_key(selection_date, version)
-    draws = list(score(by_address, key)) if score else draws_of([one.posterior for one in by_address], key).tolist()
+    believed = [one.posterior if crowd is None else shrunk(one.posterior, crowd) for one in by_address]
+    draws = list(score(by_address, key)) if score else draws_of(believed, key).tolist()
     ranked = sorted(zip(draws, by_address, strict=True), key=lambda item: (-item[0], item[1].address))
     sizes = {group: sum(entrant.group is group for _, entrant in ranked) for group in Group}
     seats, reason = _seats(sizes, params)
     drawn = _seated(ranked, seats, params)
-    return Selection(selection_date, version, f"{key:032x}", drawn, (), reason)
+    return Selection(selection_date, version, f"{key:032x}", drawn, (), reason, crowd)
 
 
 def _seats(sizes: dict[Group, int], params: BanditParams) -> tuple[dict[Group, int], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -37,6 +38,7 @@ from sigmapilot_core.adapters.postgres.schema.model import (
 )
 from sigmapilot_core.domain.events import Fill
 from sigmapilot_core.domain.params import Params
+from sigmapilot_core.domain.traders import thompson
 from sigmapilot_core.domain.traders.day import AS_OF_VERSION, Day, Knowledge, evaluate_day
 
 PARAMS = Params()
@@ -130,6 +132,28 @@ def test_what_is_not_the_days_own_doing_is_named(rolled_back: sa.Connection) -> 
     rolled_back.execute(pool_selections.update().values(philox_key="0" * 32))
     (draw,) = as_of_store.selections_of(rolled_back, day(WHOLE_DAY))[:1]
     assert "key is 00000000" in next(as_of_store.key_differences(rolled_back, draw, PARAMS))
+
+
+def test_a_draw_is_repeated_with_the_crowd_it_was_shrunk_towards(
+    rolled_back: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thompson, "MIN_CROWD", 2)
+    params = replace(PARAMS, bandit=replace(PARAMS.bandit, mean_check_episodes=1.0))
+    store_world(rolled_back)
+    known = as_of_store.read_knowledge(rolled_back, moment(WHOLE_DAY, 20), None, 1, params)
+    made = evaluate_day(known, known.leaderboard_day, 1, params)
+    as_of_store.store_day(rolled_back, made, known, "normal", params, with_labels=False)
+    assert made.selection.crowd is not None
+    (draw,) = as_of_store.selections_of(rolled_back, known.leaderboard_day)
+    assert (draw["crowd_mean_r"], draw["crowd_episodes"]) == (
+        made.selection.crowd.mean_r,
+        made.selection.crowd.episodes,
+    )
+    assert list(as_of_store.key_differences(rolled_back, draw, PARAMS)) == []
+    assert list(as_of_store.differences(rolled_back, draw, None, PARAMS)) == []
+    (said, *_) = as_of_store.key_differences(rolled_back, draw | {"crowd_mean_r": 9.0}, PARAMS)
+    assert f"trader {made.selection.drawn[0].address[:4]}" in said
+    assert "draw is" in said
 
 
 def test_nothing_is_known_before_the_first_leaderboard(rolled_back: sa.Connection) -> None:

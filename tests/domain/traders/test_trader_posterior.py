@@ -234,3 +234,22 @@ def test_settings_change_prior_and_half_life() -> None:
     p = nig.posterior_of(evidence, params)
     assert p.m == pytest.approx((0.2 + 0.5) / 2.5)
     assert nig.n_eff(p, params) == pytest.approx(0.5)
+
+
+@given(rate=st.floats(0.05, 5.0), days=st.integers(2, 400))
+def test_attainable_n_eff_is_what_a_steady_rate_grows_to(rate: float, days: int) -> None:
+    params = PosteriorParams()
+    ages = np.arange(0.5 / rate, days, 1.0 / rate)
+    if not len(ages):
+        return
+    closed = T0 - (ages * DAY_MS).astype(np.int64)
+    now = float(nig.discount(closed, T0, params).sum())
+    limit = rate * params.half_life_days / np.log(2.0)
+    one_more = 1.0 / -np.expm1(-np.log(2.0) * ages[-1] / params.half_life_days)
+    got = float(nig.attainable_n_eff(now, closed.min(), T0, params))
+    assert limit <= got * (1 + 1e-3)
+    assert got <= limit + 2 * one_more
+
+
+def test_attainable_n_eff_of_somebody_without_an_episode_is_unknown() -> None:
+    assert np.isnan(nig.attainable_n_eff(0.0, T0, T0))

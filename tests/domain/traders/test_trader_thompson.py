@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,18 @@ from sigmapilot_core.domain.traders.filters import TraderFacts, evaluate
 from sigmapilot_core.domain.traders.learning import learn
 from sigmapilot_core.domain.traders.posterior import Posterior
 from sigmapilot_core.domain.traders.thompson import (
+    MAX_CROWD_EPISODES,
+    MIN_CROWD,
     Candidate,
+    Crowd,
     Group,
     candidate_of,
     choose_pool,
+    crowd_of,
     draws_of,
     group_of,
     philox_key,
+    shrunk,
     slots,
 )
 
@@ -173,6 +179,54 @@ def test_many_lucky_beginners_do_not_take_the_exploit_slots() -> None:
     unbounded = choose_pool(beginners + proven, DAY, 1, BanditParams(min_episodes=0))
     assert sum(row.address.startswith("0xe") for row in bounded.pool) == 40
     assert sum(row.address.startswith("0xe") for row in unbounded.pool) < 10
+
+
+def test_who_trades_too_seldom_ever_to_be_known_is_not_explored_unless_asked_for() -> None:
+    slow = candidate("0xslow", n_eff=6.3, n_eff_attainable=9.2)
+    assert group_of(slow) == (None, "trades too seldom: n_eff 6.3, at this rate never above 9.2")
+    assert group_of(replace(slow, requests=Verdict.UNKNOWN))[0] is None
+    assert group_of(slow, replace(BanditParams(), explore_slow=True))[0] is Group.EXPLORE
+
+
+@pytest.mark.parametrize("attainable", [None, 20.0, 400.0])
+def test_newcomers_are_explored_while_they_may_still_become_known(attainable: float | None) -> None:
+    assert group_of(candidate("0xnew", n_eff=1.0, n_eff_attainable=attainable))[0] is Group.EXPLORE
+
+
+def test_who_is_known_well_enough_stays_eligible_when_he_slows_down() -> None:
+    assert group_of(candidate("0xold", n_eff=20.0, n_eff_attainable=19.0))[0] is Group.EXPLOIT
+
+
+def test_draws_are_shrunk_towards_the_crowd_by_what_its_mean_is_worth() -> None:
+    crowd = Crowd(mean_r=0.1, episodes=20.0)
+    few, many = shrunk(Posterior(0.4, 10, 8, 6), crowd), shrunk(Posterior(0.4, 180, 93, 90), crowd)
+    assert few == Posterior((10 * 0.4 + 20 * 0.1) / 30, 30, 8, 6)
+    assert 0.1 < few.m < many.m < 0.4
+
+
+def test_the_crowd_is_what_traders_of_known_spread_were_made_with() -> None:
+    rng = np.random.default_rng(5)
+    kappa = rng.uniform(15, 120, 4000)
+    m = rng.normal(0.1, np.sqrt(1 / 25), 4000) + rng.normal(0, 1, 4000) / np.sqrt(kappa)
+    crowd = crowd_of([Posterior(a, k, 41, 40) for a, k in zip(m.tolist(), kappa.tolist(), strict=True)])
+    assert crowd is not None
+    assert crowd.mean_r == pytest.approx(0.1, abs=0.02)
+    assert crowd.episodes == pytest.approx(25, rel=0.2)
+
+
+def test_a_crowd_without_spread_is_worth_its_limit_and_too_few_are_none() -> None:
+    alike = [Posterior(0.2, 30, 10, 9)] * MIN_CROWD
+    assert crowd_of(alike) == Crowd(pytest.approx(0.2), MAX_CROWD_EPISODES)
+    assert crowd_of(alike[1:]) is None
+
+
+def test_the_crowd_is_everybody_known_and_stands_in_the_selection() -> None:
+    people = [
+        candidate(f"0x{i:03}", m=0.01 * i, leaderboard=Verdict.PASS if i % 2 else Verdict.FAIL) for i in range(80)
+    ]
+    drawn = choose_pool([*people, candidate("0xnew", n_eff=3, m=2.0)], DAY, 1)
+    assert drawn.crowd == crowd_of([one.posterior for one in people])
+    assert choose_pool(people, DAY, 1, replace(BanditParams(), shrink_draws=False)).crowd is None
 
 
 def test_a_repeated_address_is_refused() -> None:

@@ -274,6 +274,8 @@ pool_selections = sa.Table(
     column("learning_count", Int),
     unknown("leaderboard_day", Date),
     unknown("settings", Text),  # canonical JSON of the parameters the draw was made with
+    unknown("crowd_mean_r", Real),  # what the draws were shrunk towards, and how many episodes it weighed;
+    unknown("crowd_episodes", Real),  # null where they were not
 )
 
 alpha_pool_addresses = sa.Table(
