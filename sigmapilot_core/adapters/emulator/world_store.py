@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from sigmapilot_core.domain.simulation.live import InputKind, WorldInput
-from sigmapilot_core.domain.simulation.settings import Profile, WorldSettings
+from sigmapilot_core.domain.simulation.settings import LAWS, Profile, WorldSettings
 
 FILE_NAME = "world.json"
 
 
 class WorldMismatch(Exception):
-    """The folder holds another world than the one asked for."""
+    """The folder holds another world than the one asked for, or one of other laws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class WorldStore:
         """Replace the file as a whole."""
         settings = stored.settings
         document = {
+            "laws": LAWS,
             "seed": settings.seed,
             "epoch_ms": settings.epoch_ms,
             "traders": settings.traders,
@@ -85,6 +86,12 @@ class WorldStore:
 
     def _load(self) -> StoredWorld:
         document: dict[str, Any] = json.loads(self._path.read_text())
+        laws = document.pop("laws", 1)
+        if laws != LAWS:
+            raise WorldMismatch(
+                f"laws is {laws} in {self._path}; allowed is {LAWS}: another version of the simulation made it. "
+                "`sigmapilot reset` removes the mode's data, or take another folder."
+            )
         inputs: Sequence[dict[str, Any]] = document.pop("inputs")
         document["profile"] = Profile(document["profile"])
         made = tuple(WorldInput(**(row | {"kind": InputKind(row["kind"])})) for row in inputs)

@@ -14,6 +14,12 @@ Range = tuple[float, float]
 RISK_SIGMAS = 2.9
 """Two hourly ATR in hourly sigmas (specification: the stop is 2.9 sigmas)."""
 
+EQUITY_USD = 60_000.0
+EQUITY_ALPHA = 1.0
+"""Equity of everybody who decides for himself, and of copies: one Pareto law, so that wealth does not mark skill. The
+leaderboard recorded on 2 Dec 2025 has a tail index of .9 to 1.1 above 100 000 USD."""
+MAX_EQUITY_USD = 2e9
+
 
 class Kind(IntEnum):
     """What an account is. The first eleven are the population's; SUB trades for a master, BACKGROUND is the rest of
@@ -94,8 +100,8 @@ class Habits:
 
 
 _SKILLED = Habits(
-    equity_usd=110_000,
-    equity_alpha=1.3,
+    equity_usd=EQUITY_USD,
+    equity_alpha=EQUITY_ALPHA,
     size=(0.18, 0.40),
     notice=(0.3, 0.8),
     notice_herd=(0.01, 0.06),
@@ -105,9 +111,9 @@ _SKILLED = Habits(
     flip=(0.6, 0.95),
 )
 _UNSKILLED = Habits(
-    equity_usd=30_000,
-    equity_alpha=1.0,
-    size=(0.40, 3.60),
+    equity_usd=EQUITY_USD,
+    equity_alpha=EQUITY_ALPHA,
+    size=(1.5, 15.0),
     crowd=(0.03, 0.10),
     own_per_day=(0.6, 2.0),
     delay_s=(50.0, 120.0),
@@ -120,9 +126,9 @@ _UNSKILLED = Habits(
     leverage=(3.0, 20.0),
 )
 _RULE = Habits(
-    equity_usd=60_000,
-    equity_alpha=1.1,
-    size=(0.20, 0.80),
+    equity_usd=EQUITY_USD,
+    equity_alpha=EQUITY_ALPHA,
+    size=(0.30, 3.00),
     own_per_day=(2.0, 5.0),
     hold_h=(4.0, 16.0),
     stop=(0.8, 2.0),
@@ -136,7 +142,7 @@ HABITS: dict[Kind, Habits] = {
     Kind.SPECIALIST: _SKILLED,
     Kind.FADING: _SKILLED,
     Kind.UNSKILLED: _UNSKILLED,
-    Kind.COPY: Habits(equity_usd=140_000, equity_alpha=1.4, size=(0.0, 0.0)),
+    Kind.COPY: Habits(equity_usd=EQUITY_USD, equity_alpha=EQUITY_ALPHA, size=(0.0, 0.0)),
     Kind.CHASER: _RULE,
     Kind.FADER: _RULE,
     Kind.WHALE: Habits(
@@ -180,7 +186,7 @@ HABITS: dict[Kind, Habits] = {
         majors_only=True,
     ),
     Kind.SUB: _SKILLED,
-    Kind.BACKGROUND: Habits(equity_usd=1e9, equity_alpha=1e6, size=(0.0, 0.0)),
+    Kind.BACKGROUND: Habits(equity_usd=2e10, equity_alpha=1e6, size=(0.0, 0.0)),
 }
 
 HOLDER_SHARE = 0.10
@@ -191,5 +197,7 @@ TWAP_SHARE = 0.05
 """Share of the discretionary traders who enter by time-weighted orders."""
 SUBS_OF_MASTER = (2, 4)
 GROUP_SIZE = (3, 10)
+MAX_LEADER_SIZE = 3.0
+"""Nobody copies a gambler: the largest notional over equity of a leader's entry."""
 BACKGROUND_ACCOUNTS = 24
 DOOM_LEVERAGE = 25.0

@@ -43,7 +43,9 @@ TWAP_STEP_MS = 30_000
 WATCH_AFTER_MS = 180_000
 MAX_HOLD_H = 150.0
 MIN_NOTIONAL_USD = 50.0
-MAX_NOTIONAL_OF_EQUITY = 4.0
+MAX_NOTIONAL_OF_EQUITY = 10.0
+MAX_LOSS_OF_EQUITY = 0.2
+"""Nobody enters where his stop would cost more of his equity than this: several positions may fail on one day."""
 
 
 def no_plans() -> NDArray[np.void]:
@@ -111,12 +113,16 @@ class Planner:
     def _sizes(
         self, plans: NDArray[np.void], traits: NDArray[np.void], equity: NDArray[np.int64], leverage: Floats
     ) -> None:
-        """Notional = size habit x equity x a Pareto factor; never more than a few times equity unless doomed."""
+        """Notional = size habit x equity x a Pareto factor, bounded by the loss at the stop unless doomed."""
         key = plans["key"]
+        distance = (
+            np.where(plans["direction"] > 0, plans["px"] - plans["low"], plans["high"] - plans["px"]) / plans["px"]
+        )
         factor = np.minimum((1.0 - unit(key, Draw.SIZE)) ** -0.25, 3.0) * 0.8
         basis = np.clip(equity, 0.2 * traits["equity0"], 3.0 * traits["equity0"])
         basis = np.where(equity < 0.1 * traits["equity0"], 0.0, basis)
-        notional = np.minimum(traits["size"] * factor, MAX_NOTIONAL_OF_EQUITY) * basis
+        largest = np.minimum(MAX_NOTIONAL_OF_EQUITY, MAX_LOSS_OF_EQUITY / distance)
+        notional = np.minimum(traits["size"] * factor, largest) * basis
         notional = np.where(plans["is_doomed"], leverage * 0.97 * np.maximum(equity, 0), notional)
         plans["lots"] = np.floor(notional / plans["px"])
         plans["add_lots"] = np.floor(plans["lots"] * between(key, Draw.ADD_SIZE, 0.3, 0.8))

@@ -126,7 +126,7 @@ def _draw_habits(rng: np.random.Generator, traits: NDArray[np.void]) -> None:
             low, high = getattr(habits, name)
             traits[name][rows] = rng.uniform(low, high, size=rows.size)
         equity = habits.equity_usd * (1.0 + rng.pareto(habits.equity_alpha, size=rows.size))
-        traits["equity0"][rows] = np.minimum(equity, 2e9).round(2) * MICRO
+        traits["equity0"][rows] = np.minimum(equity, max(kinds.MAX_EQUITY_USD, habits.equity_usd)).round(2) * MICRO
     unskilled = np.flatnonzero(traits["kind"] == Kind.UNSKILLED)
     holders = unskilled[rng.random(unskilled.size) < kinds.HOLDER_SHARE]
     traits["stop"][holders] = rng.uniform(*kinds.HOLDER_STOP, size=holders.size)
@@ -188,6 +188,7 @@ def _group(rng: np.random.Generator, traits: NDArray[np.void]) -> None:
         first += size
         traits["leader"][members] = leader
         traits["is_twap"][leader] = False
+        traits["size"][leader] = min(traits["size"][leader], kinds.MAX_LEADER_SIZE)
         taste = rng.uniform(0.7, 1.3, size=size)
         traits["copy_ratio"][members] = taste * traits["equity0"][members] / traits["equity0"][leader]
         traits["copy_miss"][members] = rng.uniform(0.03, 0.15, size=size)

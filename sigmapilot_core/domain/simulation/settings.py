@@ -8,6 +8,8 @@ from enum import StrEnum
 from sigmapilot_core.domain.params import DAY_MS
 
 EARLIEST_EPOCH_MS = 1_000 * DAY_MS
+LAWS = 2
+"""Counts up whenever the same seed, epoch and settings make another world."""
 
 
 class Profile(StrEnum):

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from sigmapilot_core.adapters.emulator.__main__ import main
+from sigmapilot_core.domain.simulation.settings import LAWS
 
 MODULE = "sigmapilot_core.adapters.emulator"
 LIMIT_S = 60.0
@@ -118,7 +119,7 @@ def test_wrong_options_end_with_two(home: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_the_world_of_another_seed_ends_with_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept = {"seed": 9, "epoch_ms": 1_760_000_000_000, "traders": 20, "history_days": 1, "profile": "demo", "inputs": []}
-    (home / "world.json").write_text(json.dumps(kept))
+    kept = {"laws": LAWS, "seed": 9, "epoch_ms": 1_760_000_000_000, "traders": 20, "history_days": 1, "profile": "demo"}
+    (home / "world.json").write_text(json.dumps(kept | {"inputs": []}))
     assert main(["--seed", "3", "--state-dir", str(home), "--port", "0"]) == 1
     assert "seed is 3; allowed is 9" in capsys.readouterr().err

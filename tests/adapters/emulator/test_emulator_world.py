@@ -109,6 +109,14 @@ def test_another_world_needs_another_folder(tmp_path: Path) -> None:
         build_source(replace(small(tmp_path), plan=replace(PLAN, seed=4)), START_MS)
 
 
+def test_a_world_made_by_other_laws_is_refused(tmp_path: Path) -> None:
+    build_source(small(tmp_path), START_MS)
+    file = tmp_path / FILE_NAME
+    file.write_text(file.read_text().replace('"laws": 2', '"laws": 1'))
+    with pytest.raises(WorldMismatch, match=r"laws is 1 in .*; allowed is 2: .* `sigmapilot reset`"):
+        build_source(small(tmp_path), START_MS)
+
+
 async def test_readiness_and_events_are_told_to_the_world_and_kept(tmp_path: Path) -> None:
     async with world(build_source(small(tmp_path), START_MS)) as client:
         assert (await client.post("/emulator/ready", {}))[0] == 200
