@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_END = date(2026, 1, 1)
 DEFAULT_DAYS = 180
+DEFAULT_TRADERS = 300
 
 
 def evaluate(
@@ -36,7 +37,9 @@ def evaluate(
     world: Annotated[
         int | None, typer.Option("--world", help="Seed of a simulated world; without it stored history.")
     ] = None,
-    traders: Annotated[int, typer.Option(min=20, help="Traders of the simulated world.")] = 300,
+    traders: Annotated[
+        int | None, typer.Option(min=20, help="Traders of the simulated world: 300, with --truth 1,000.")
+    ] = None,
     compares: Annotated[
         bool, typer.Option("--compare/--no-compare", help="Other pools through the same decisions.")
     ] = True,
@@ -68,7 +71,7 @@ def evaluate(
         print_evaluation(report.evaluation)
         _write(out, report)
         return
-    record = _simulated(world, *_span(since, until), traders)
+    record = _simulated(world, *_span(since, until), traders or DEFAULT_TRADERS)
     with Progress(transient=True) as shown:
         found = _or_say_why(
             lambda: walk_and_compare(
@@ -111,11 +114,12 @@ def _of_stored_history(
     return report
 
 
-def _ask_truth(seeds: range, traders: int, params: Params, out: Path | None, kept_in: Path | None) -> None:
+def _ask_truth(seeds: range, traders: int | None, params: Params, out: Path | None, kept_in: Path | None) -> None:
     from sigmapilot_cli.evaluate_truth import as_tree, asked_worlds, print_truth
+    from sigmapilot_core.domain.evaluation.truth_report import TRADERS
 
     with Progress(transient=True) as progress:
-        found = asked_worlds(seeds, traders, DEFAULT_END, params, _shown(progress, "worlds"), kept_in)
+        found = asked_worlds(seeds, traders or TRADERS, DEFAULT_END, params, _shown(progress, "worlds"), kept_in)
     print_truth(found)
     if out is not None:
         out.write_text(json.dumps(as_tree(found), indent=1) + "\n")

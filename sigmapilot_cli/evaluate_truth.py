@@ -34,7 +34,7 @@ def asked_worlds(
     progress: Callable[[int, int], None],
     kept_in: Path | None = None,
 ) -> TruthReport:
-    """Make each world and ask its truth; about a minute of processor time a world.
+    """Make each world and ask its truth; about two minutes of processor time a world of 1,000 traders.
 
     With a folder each world's answers are kept there as they come, and those that are there are not asked again: a run
     that was cut short goes on. Answers of other settings, sizes or ends have other names; those of older code have not.

@@ -19,7 +19,7 @@ from sigmapilot_core.domain.evaluation.record import Minutes
 from sigmapilot_core.domain.evaluation.replay import Judged
 from sigmapilot_core.domain.evaluation.scoring import score
 from sigmapilot_core.domain.evaluation.sharpe import DeflatedSharpe, deflated_sharpe
-from sigmapilot_core.domain.evaluation.truth_report import HISTORY_DAYS, SeedTruth, ask
+from sigmapilot_core.domain.evaluation.truth_report import HISTORY_DAYS, TRADERS, SeedTruth, ask
 from sigmapilot_core.domain.evaluation.truth_summary import report_of
 from sigmapilot_core.domain.params import DAY_MS, MINUTE_MS, Params
 from sigmapilot_core.domain.simulation.settings import WorldSettings
@@ -101,7 +101,7 @@ class TruthConfig(dg.Config):
     """Which world is asked; without a seed that of the day."""
 
     seed: int | None = None
-    traders: int = 300
+    traders: int = TRADERS
 
 
 @dg.asset(
@@ -114,7 +114,7 @@ class TruthConfig(dg.Config):
 def truth(config: TruthConfig, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Ask the truth of one more simulated world, and put the ten newest together: intervals, goals, plain misses.
 
-    A world takes about half a minute of processor time; nothing of it reaches what decides.
+    A world takes about two minutes of processor time; nothing of it reaches what decides.
     """
     seed = platform.today().toordinal() if config.seed is None else config.seed
     midnight_ms = platform.clock.now_ms() // DAY_MS * DAY_MS

@@ -29,6 +29,8 @@ POOL_DAYS = (30, 60, 90)
 REGRET_DAYS = (35, 45, 55, 65, 75, 85)
 RULES = FoldRules(learn_days=38, warm_up_days=60, test_days=15, gap_days=7)
 HISTORY_DAYS = 91
+TRADERS = 1000
+"""Of a world that is asked: the pool of 50 must be a choice among many, not a sixth of everybody."""
 THOMPSON, GREEDY, UNIFORM, LEADERBOARD = "Thompson", "posterior mean", "uniform", "leaderboard order"
 KNOWN = "truth known, eligible only"
 _K_GATE = GATE_NAMES.index("effective_k")

@@ -123,7 +123,7 @@ def report_of(worlds: Sequence[SeedTruth], bootstrap_seed: int = 1) -> TruthRepo
         gaps=gaps,
         raw_probability=score_probability(_inside(one.p_raw for one in outcomes), won),
         mapped_probability=score_probability(_inside(one.p_mapped for one in outcomes), won),
-        goals=(_precision_goal(pools), _gap_goal(gaps), _copied_goal(copied)),
+        goals=(_precision_goal(pools, worlds, bootstrap_seed), _gap_goal(gaps), _copied_goal(copied)),
         traded=traded_lines([world.traded for world in asked], bootstrap_seed),
         gates=gate_lines([world.stopped for world in asked], [world.traded for world in asked], bootstrap_seed),
         survivors=tuple(world.survivors for world in asked if world.survivors is not None),
@@ -200,7 +200,7 @@ _DAYS = 1_000_000
 """More than the days since 1970: world and day as one number."""
 
 
-def _precision_goal(pools: Sequence[PoolLine]) -> Goal:
+def _precision_goal(pools: Sequence[PoolLine], worlds: Sequence[SeedTruth], seed: int) -> Goal:
     """The pool's precision against that of the leaderboard's order; a share cannot exceed 1. Two stricter readings of
     precision stand beside it and do not decide."""
     day = POOL_DAYS[1]
@@ -211,24 +211,39 @@ def _precision_goal(pools: Sequence[PoolLine]) -> Goal:
     ratio = None if ours is None or theirs is None else _ratio(ours.precision, theirs.precision)
     if ours is None or theirs is None or ratio is None:
         return Goal(name, wanted, "unknown", None)
-    parts = [_compared("", ours.precision, theirs.precision, None if best is None else best.precision)]
+    between = _ratio_over_worlds(worlds, day, seed)
+    parts = [_compared("", ours.precision, theirs.precision, None if best is None else best.precision, between)]
     for label in ("own_skill", "skilled_minds"):
         most = None if best is None else getattr(best, label)
         parts.append(_compared(f"{label.replace('_', ' ')} ", getattr(ours, label), getattr(theirs, label), most))
     return Goal(name, wanted, "; ".join(parts), ratio >= WANTED_PRECISION_RATIO)
 
 
+def _ratio_over_worlds(worlds: Sequence[SeedTruth], day: int, seed: int) -> Interval | None:
+    """The pool's precision over that of leaderboard order, worlds resampled for both alike."""
+    found = {(world.seed, row.strategy): row.precision for world in worlds for row in world.pools if row.day == day}
+    seeds = [world.seed for world in worlds if {(world.seed, THOMPSON), (world.seed, LEADERBOARD)} <= found.keys()]
+    if len(seeds) < 2:
+        return None
+    ours, theirs = ([found[one, name] for one in seeds] for name in (THOMPSON, LEADERBOARD))
+    return ratio_interval(ours, theirs, seeds, seed)
+
+
 def _ratio(ours: Interval, theirs: Interval) -> float | None:
     return ours.value / theirs.value if ours.value is not None and theirs.value else None
 
 
-def _compared(label: str, ours: Interval, theirs: Interval, best: Interval | None) -> str:
+def _compared(
+    label: str, ours: Interval, theirs: Interval, best: Interval | None, between: Interval | None = None
+) -> str:
     ratio = _ratio(ours, theirs)
     if ratio is None or not theirs.value:
         return f"{label}unknown"
     most = 1.0 if best is None or best.value is None else best.value
+    limits = "" if between is None or between.low is None else f" [{between.low:.2f}, {between.high:.2f}]"
     return (
-        f"{label}{ratio:.2f} x ({ours.value:.2f} against {theirs.value:.2f}; {most / theirs.value:.2f} x is the most)"
+        f"{label}{ratio:.2f} x{limits} ({ours.value:.2f} against {theirs.value:.2f}; "
+        f"{most / theirs.value:.2f} x is the most)"
     )
 
 

@@ -234,6 +234,6 @@ def test_the_walk_decides_what_the_engine_decides(
 
 @pytest.mark.slow
 def test_a_walk_by_other_rules_is_told_apart(learner: Learner, models: list[DayModel], live: list[Decision]) -> None:
-    rules = replace(learner.params, consensus=replace(learner.params.consensus, min_effective_k=2.01))
+    rules = replace(learner.params, consensus=replace(learner.params.consensus, min_effective_k=2.1))
     ours = enough([judged(one, learner.record) for one in walked(learner, models, rules)], learner.params)
     assert ours != enough([told(decision) for decision in live], learner.params)

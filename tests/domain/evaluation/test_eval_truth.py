@@ -59,7 +59,7 @@ def test_goals_are_judged_on_all_worlds_together() -> None:
     report = report_of([seed_truth(1, 0.9, 0.4, 2, 0.52), seed_truth(2, 0.7, 0.3, 4, 0.46)])
     precision, gap, copied = report.goals
     assert precision.is_met is True
-    assert precision.measured.startswith("2.29 x (0.80 against 0.35; 2.86 x is the most")
+    assert precision.measured.startswith("2.29 x [2.25, 2.33] (0.80 against 0.35; 2.86 x is the most")
     assert precision.measured.endswith("skilled minds 3.00 x (0.60 against 0.20; 5.00 x is the most)")
     assert gap.is_met is True
     assert report.gaps[0].mapped.value == pytest.approx(-0.01)
