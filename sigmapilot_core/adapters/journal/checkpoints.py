@@ -10,6 +10,7 @@ domain are read back.
 
 from __future__ import annotations
 
+import copyreg
 import gc
 import hashlib
 import io
@@ -20,7 +21,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +167,25 @@ def _without_collections() -> Iterator[None]:
 def dumped(checkpoint: Checkpoint) -> bytes:
     """The plain bytes: the version of the code first, so that a state of another version is not even looked at."""
     sink = io.BytesIO()
+    reducers = copyreg.dispatch_table | dict.fromkeys(_enumerations(), _by_value)
     with _without_collections():
         for part in (checkpoint.code, checkpoint):
-            pickle.Pickler(sink, protocol=5).dump(part)
+            pickler = pickle.Pickler(sink, protocol=5)
+            pickler.dispatch_table = reducers
+            pickler.dump(part)
     return sink.getvalue()
+
+
+def _enumerations(of: type[Enum] = Enum) -> Iterator[type[Enum]]:
+    for kind in of.__subclasses__():
+        if kind.__module__.startswith(_OWN):
+            yield kind
+        yield from _enumerations(kind)
+
+
+def _by_value(member: Enum) -> tuple[type[Enum], tuple[Any]]:
+    """Some releases of Python 3.11 pickle a member as a call of `getattr`, which a state may not hold."""
+    return type(member), (member.value,)
 
 
 class _Reader(pickle.Unpickler):

@@ -45,6 +45,12 @@ def test_a_state_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "p0" / f"{7:020d}.checkpoint").stat().st_mode & 0o777 == 0o600
 
 
+def test_members_of_enumerations_are_written_by_value_whatever_the_release_of_python() -> None:
+    plain = dumped(Checkpoint(7, "v1", STATE))
+    assert b"Direction" in plain
+    assert b"getattr" not in plain
+
+
 def test_a_schedule_goes_on_where_it_was(tmp_path: Path) -> None:
     schedule = Schedule()
     for due in (Due(9, Kind.VOTES, "BTC"), Due(4, Kind.RECONCILE, user="0x1")):
