@@ -26,7 +26,7 @@ from sigmapilot_core.domain.traders.correlation import (
 )
 from sigmapilot_core.domain.traders.effective_k import by_pair
 from sigmapilot_core.domain.traders.filters import LEADERBOARD_FILTERS, TraderFacts, combined, evaluate
-from sigmapilot_core.domain.traders.learning import LearningTable, learn_many
+from sigmapilot_core.domain.traders.learning import LearningTable, known_or_none, learn_many
 from sigmapilot_core.domain.traders.posterior import Posterior
 from sigmapilot_core.domain.traders.status import is_alive
 from sigmapilot_core.domain.traders.thompson import Candidate, Score, Selection, choose_pool, group_of
@@ -116,12 +116,8 @@ class Learner:
                     is_alive=is_alive(row.account_value_usd, peaks.get(row.address), user in dead, self.params.skill),
                     posterior=self.posterior(table, user),
                     n_eff=float(table.n_eff[user]),
-                    mean_gross_unclamped=None
-                    if np.isnan(table.mean_gross_unclamped[user])
-                    else float(table.mean_gross_unclamped[user]),
-                    n_eff_attainable=None
-                    if np.isnan(table.n_eff_attainable[user])
-                    else float(table.n_eff_attainable[user]),
+                    mean_gross_unclamped=known_or_none(table.mean_gross_unclamped[user]),
+                    n_eff_attainable=known_or_none(table.n_eff_attainable[user]),
                 )
             )
         return Standing(as_of_ms, tuple(listed), tuple(candidates), table)

@@ -189,13 +189,13 @@ def learnings(
             weight=float(table.weight[i]),
             n_episodes=int(table.n_episodes[i]),
             n_wins=int(wins[i]),
-            mean_gross_unclamped=_known(table.mean_gross_unclamped[i]),
-            share_below_clamp=_known(table.share_below_clamp[i]),
+            mean_gross_unclamped=known_or_none(table.mean_gross_unclamped[i]),
+            share_below_clamp=known_or_none(table.share_below_clamp[i]),
             mean_r=float(net[i] / table.n_episodes[i]) if table.n_episodes[i] else None,
             total_r=float(net[i]),
             last_closed_at_ms=int(last[i]) if last[i] else None,
             as_of_ms=as_of_ms,
-            n_eff_attainable=_known(table.n_eff_attainable[i]),
+            n_eff_attainable=known_or_none(table.n_eff_attainable[i]),
         )
         for i, name in enumerate(names)
     }
@@ -207,7 +207,8 @@ def nothing_learnt(as_of_ms: int, params: PosteriorParams = _DEFAULTS) -> Trader
     return TraderLearning(base, 0.0, weight(base.kappa, params), 0, 0, None, None, None, 0.0, None, as_of_ms)
 
 
-def _known(value: np.float64) -> float | None:
+def known_or_none(value: np.float64) -> float | None:
+    """A figure of a table; NaN stands for what is not known."""
     return float(value) if np.isfinite(value) else None
 
 

@@ -160,20 +160,15 @@ def group_of(candidate: Candidate, params: BanditParams = _DEFAULTS) -> tuple[Gr
             None,
             f"mean unclamped gross R {'unknown' if mean is None else f'{mean:.3f}'} at n_eff {candidate.n_eff:.1f}",
         )
-    if not params.explore_slow and _is_slow(candidate, params):
-        attainable = candidate.n_eff_attainable
+    attainable = candidate.n_eff_attainable
+    is_slow = candidate.n_eff < params.min_episodes and attainable is not None and attainable < params.min_episodes
+    if is_slow and not params.explore_slow:
         return None, f"trades too seldom: n_eff {candidate.n_eff:.1f}, at this rate never above {attainable:.1f}"
     if candidate.requests is Verdict.UNKNOWN:
         return Group.EXPLORE, "filters 5-7 unknown"
     if candidate.n_eff < params.min_episodes:
         return Group.EXPLORE, f"n_eff {candidate.n_eff:.1f} is below {params.min_episodes:g}"
     return Group.EXPLOIT, f"n_eff {candidate.n_eff:.1f}"
-
-
-def _is_slow(candidate: Candidate, params: BanditParams) -> bool:
-    """Whether he has not, and at the rate known will never have, the episodes of a regular slot."""
-    attainable = candidate.n_eff_attainable
-    return candidate.n_eff < params.min_episodes and attainable is not None and attainable < params.min_episodes
 
 
 def draws_of(posteriors: Sequence[Posterior], key: int) -> np.ndarray:

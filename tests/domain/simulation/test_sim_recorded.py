@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from sim_worlds import EPOCH_MS
 
+from sigmapilot_core.adapters.hyperliquid.leaderboard import read_csv_leaderboard
 from sigmapilot_core.domain.params import DAY_MS
 from sigmapilot_core.domain.simulation.boards import leaderboard
 from sigmapilot_core.domain.simulation.settings import WorldSettings
 from sigmapilot_core.domain.simulation.world import World
+from sigmapilot_core.domain.venue import LeaderboardRow
 
 pytestmark = pytest.mark.realdata
 RECORDED = Path(__file__).parents[4] / "shared/data/hl-leaderboard-20251202/traders-2025-12-02_233247.csv"
@@ -30,9 +32,11 @@ class Accounts:
     roi: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: list[tuple[float, float, float]]) -> Accounts:
-        """From (value, PnL of the month, volume of the month)."""
-        value, pnl, volume = np.array(rows).T
+    def of(cls, board: Iterable[LeaderboardRow]) -> Accounts:
+        """Of a leaderboard whose months are known."""
+        months = ((row.account_value_usd, row.windows["month"]) for row in board)
+        rows = [(value, month.pnl_usd, month.volume_usd) for value, month in months]
+        value, pnl, volume = np.array(rows, dtype=np.float64).T
         chosen = (value >= 10_000) & (volume >= MIN_TURNOVER * value)
         return cls(value[chosen], (pnl / np.maximum(value - pnl, 100.0))[chosen])
 
@@ -46,30 +50,16 @@ class Accounts:
 @pytest.fixture(scope="module")
 def recorded() -> Accounts:
     if not RECORDED.is_file():
-        pytest.skip(f"the recorded data is not there: {RECORDED.name}")
-    rows = []
-    with RECORDED.open(errors="replace") as file:
-        for row in csv.DictReader(file):
-            try:
-                rows.append((float(row["Account Value"]), float(row["PNL (1m)"]), float(row["Trading Volume (1m)"])))
-            except (TypeError, ValueError):
-                continue  # ten rows whose name swallowed the next column
-    assert len(rows) > 27_000
-    return Accounts.of(rows)
+        pytest.skip("recorded data is not beside the project (../shared/data/hl-leaderboard-20251202)")
+    board = read_csv_leaderboard(RECORDED)
+    assert len(board.rows) > 27_000
+    return Accounts.of(board.rows)
 
 
 @pytest.fixture(scope="module")
 def simulated() -> Accounts:
     world = World(WorldSettings(seed=1, epoch_ms=EPOCH_MS, traders=1000, history_days=60))
-    board = leaderboard(world, world.settings.start_ms + 59 * DAY_MS)
-    rows = []
-    for row in board:
-        month = row.windows["month"]
-        assert row.account_value_usd is not None
-        assert month.pnl_usd is not None
-        assert month.volume_usd is not None
-        rows.append((row.account_value_usd, month.pnl_usd, month.volume_usd))
-    return Accounts.of(rows)
+    return Accounts.of(leaderboard(world, world.settings.start_ms + 59 * DAY_MS))
 
 
 def test_wealth_has_the_recorded_tail(recorded: Accounts, simulated: Accounts) -> None:
